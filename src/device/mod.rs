@@ -1,0 +1,110 @@
+//! Thin edges to cameras, screens, sound cards, keys and files.
+//!
+//! Each is a *source* or a *sink* that says what it waits for ([`Wait`]) and moves data when that is ready: **no device
+//! call here blocks**, none has a thread, and none knows what the data is for. A fake (pattern, tone, file, null) is
+//! a choice in the configuration, made of the same traits.
+#![allow(unsafe_code)]
+
+mod fault;
+mod frame;
+
+pub use fault::{Fault, FaultKind};
+pub use frame::FrameBuffer;
+
+use crate::media::{Period, Picture, Size, VideoFormat};
+use crate::ring::Lent;
+use crate::sys::poll::Wait;
+use crate::time::Instant;
+
+/// Where pictures come from.
+pub trait VideoSource {
+    /// What the installer calls it: `/dev/video0`, `pattern`, a file's name.
+    fn name(&self) -> &str;
+
+    /// What it delivers, as negotiated.
+    fn format(&self) -> VideoFormat;
+
+    /// What to wait for before [`VideoSource::capture`].
+    fn wait(&self) -> Wait<'_>;
+
+    /// Takes the next frame, if one is there. The frame's memory is lent: the driver has it back on the drop.
+    ///
+    /// # Errors
+    /// A [`Fault`]; the source is then to be dropped and opened anew. The end of a file that is not looped is a fault
+    /// of kind [`FaultKind::Ended`].
+    fn capture(&mut self, now: Instant) -> Result<Option<Lent<FrameBuffer>>, Fault>;
+}
+
+/// Where pictures go.
+pub trait VideoSink {
+    /// What the installer calls it.
+    fn name(&self) -> &str;
+
+    /// The screen's size, for cards to be drawn at; `None` where any size is taken (files).
+    fn size(&self) -> Option<Size>;
+
+    /// What to wait for before [`VideoSink::finish`]; nothing while no picture is under way.
+    fn wait(&self) -> Wait<'_>;
+
+    /// Whether [`VideoSink::show`] may be called: no earlier picture is still under way to the screen.
+    fn is_ready(&self) -> bool;
+
+    /// Starts to show a picture, scaled to the screen with its shape kept.
+    ///
+    /// # Errors
+    /// A [`Fault`]; the sink is then to be dropped and opened anew.
+    fn show(&mut self, picture: &Picture, now: Instant) -> Result<(), Fault>;
+
+    /// The time at which the picture last given to [`VideoSink::show`] was on the screen (the flip's own time stamp
+    /// where there is one), once for each.
+    ///
+    /// # Errors
+    /// A [`Fault`], as above.
+    fn finish(&mut self, now: Instant) -> Result<Option<Instant>, Fault>;
+}
+
+/// Where sound comes from.
+pub trait AudioSource {
+    /// What the installer calls it.
+    fn name(&self) -> &str;
+
+    /// What to wait for before [`AudioSource::read`].
+    fn wait(&self) -> Wait<'_>;
+
+    /// Reads one period of 48 kHz mono, if it is all there, and says when its first sample reached the microphone.
+    ///
+    /// # Errors
+    /// A [`Fault`]; an overrun is mended inside and counted by [`AudioSource::xruns`].
+    fn read(&mut self, now: Instant, period: &mut Period) -> Result<Option<Instant>, Fault>;
+
+    /// Overruns so far.
+    fn xruns(&self) -> u64 {
+        0
+    }
+}
+
+/// Where sound goes. The sink pulls: its clock says when the next period is due.
+pub trait AudioSink {
+    /// What the installer calls it.
+    fn name(&self) -> &str;
+
+    /// What to wait for before [`AudioSink::due`].
+    fn wait(&self) -> Wait<'_>;
+
+    /// Whether a period is due now. Where it is, exactly one [`AudioSink::write`] follows.
+    ///
+    /// # Errors
+    /// A [`Fault`]; an underrun is mended inside and counted by [`AudioSink::xruns`].
+    fn due(&mut self, now: Instant) -> Result<bool, Fault>;
+
+    /// Writes one period of 48 kHz mono, and says when its first sample will be heard.
+    ///
+    /// # Errors
+    /// As for [`AudioSink::due`].
+    fn write(&mut self, now: Instant, period: &Period) -> Result<Instant, Fault>;
+
+    /// Underruns so far.
+    fn xruns(&self) -> u64 {
+        0
+    }
+}

@@ -1,0 +1,54 @@
+//! visavis: a face-to-face intercom for Raspberry Pi-class Linux boards.
+//!
+//! Two stations on a network see and hear each other within a tenth of a second, and go on doing so for months.
+//!
+//! ```text
+//!  camera ──V4L2──▶ capture ═leases═▶ compress ═packets═▶ ┐                       ┌ ═frames═▶ expand ═newest═▶ present ──KMS──▶ screen
+//!                                                         ├ net loop: link ⇄ UDP ⇄│
+//!  mic ──ALSA──▶ voice: echo, gain, Opus ═══════packets══▶┘     call · timers     └ ═packets═▶ voice: playout, drift ──ALSA──▶ speaker
+//! ```
+//!
+//! **A thread per clock, not per function.** The sensor, the sound card, the screen and the network each have a clock;
+//! so there are `capture`, `compress`, `expand`, `present`, `voice` and the net loop. Video codecs never run on the net
+//! loop, and the net loop never touches a pixel.
+//!
+//! **Pure core, thin edge, one driver.** Protocols and policies are state machines with one verb set: `handle_*` in,
+//! `poll_*` out, `poll_timeout` next. Time comes in as an argument.
+//!
+//! # The rooms
+//!
+//! Lower rooms know nothing of upper ones; `tests/tidy.rs` keeps this table true.
+//!
+//! | room | what it is | may use |
+//! |---|---|---|
+//! | [`time`] | `Instant`, 32-bit unwrapping | – |
+//! | [`media`] | what flows: pictures, encoded frames, sound packets, quality `Level` | time |
+//! | [`ring`] | `pool` (leases), `fifo`, `mailbox` | – |
+//! | [`stats`] | counters, latency histograms | time |
+//! | [`codec`] | `h264`, `mjpeg`, `deflate`, `opus`, pixel conversion and scaling | media, time |
+//! | [`voice`] | jitter buffer, concealment, drift | codec, media, time |
+//! | [`card`] | what the station itself draws on its screen | media |
+//! | [`wire`] | the bytes: datagram header, fragments, sound packets, control messages | media, time |
+//! | [`link`] | one peer: session, loss repair, frame assembly, control channel, clock offset | wire, media, time, stats, identity |
+//! | [`identity`] | keys, one-time codes, the address book | – |
+//! | [`sys`] | the kernel's calls that no crate covers, and the clock | time |
+//! | [`device`] | thin edges: `v4l2`, `alsa`, `drm`, `fbdev`, `keys`, `file`, `pattern`, `tone`, … | sys, media, time, ring, codec |
+//! | [`stage`] | the thread bodies | device, ring, codec, voice, card, stats, sys, media, time |
+//! | [`station`] | wiring, net loop, supervision, report | everything below |
+//! | [`cli`] | one file per subcommand | station, device, everything below |
+
+pub mod card;
+pub mod cli;
+pub mod codec;
+pub mod device;
+pub mod identity;
+pub mod link;
+pub mod media;
+pub mod ring;
+pub mod stage;
+pub mod station;
+pub mod stats;
+pub mod sys;
+pub mod time;
+pub mod voice;
+pub mod wire;

@@ -1,0 +1,10 @@
+//! The kernel's calls: the clock, wake-ups, timers, polling, memory and scheduling.
+//!
+//! Every wait in visavis is a poll on file descriptors: nobody sleeps blind, nobody spins.
+#![allow(unsafe_code)]
+
+pub mod clock;
+pub mod memory;
+pub mod poll;
+pub mod process;
+pub mod wake;

@@ -1,0 +1,152 @@
+//! Time as the core knows it: a number that the driver passes in.
+//!
+//! **Nothing in the core reads a clock.** Every state machine takes `now` as an argument, so that a test can run an
+//! hour in a second and a fault can be replayed to the nanosecond. `sys::clock` is the one place that asks the kernel.
+
+use core::ops::{Add, AddAssign, Sub};
+pub use core::time::Duration;
+
+/// A point on CLOCK_MONOTONIC, in nanoseconds.
+///
+/// The kernel stamps V4L2 buffers, ALSA periods and page flips with the same clock, which is what makes a latency a
+/// subtraction. It starts near zero at boot and does not jump when the wall clock is set.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Instant(u64);
+
+impl Instant {
+    /// The clock's own beginning.
+    pub const ZERO: Instant = Instant(0);
+
+    /// From nanoseconds since the clock's beginning.
+    pub const fn from_nanos(nanos: u64) -> Instant {
+        Instant(nanos)
+    }
+
+    /// From microseconds since the clock's beginning.
+    pub const fn from_micros(micros: u64) -> Instant {
+        Instant(micros.saturating_mul(1_000))
+    }
+
+    /// From milliseconds since the clock's beginning.
+    pub const fn from_millis(millis: u64) -> Instant {
+        Instant(millis.saturating_mul(1_000_000))
+    }
+
+    /// Nanoseconds since the clock's beginning.
+    pub const fn as_nanos(self) -> u64 {
+        self.0
+    }
+
+    /// Whole microseconds since the clock's beginning.
+    pub const fn as_micros(self) -> u64 {
+        self.0 / 1_000
+    }
+
+    /// How long after `earlier` this is; zero where it is not after.
+    pub const fn since(self, earlier: Instant) -> Duration {
+        Duration::from_nanos(self.0.saturating_sub(earlier.0))
+    }
+
+    /// Signed distance `self − other` in nanoseconds, saturating.
+    pub const fn signed_since(self, other: Instant) -> i64 {
+        if self.0 >= other.0 {
+            let d = self.0 - other.0;
+            if d > i64::MAX as u64 { i64::MAX } else { d as i64 }
+        } else {
+            let d = other.0 - self.0;
+            if d > i64::MAX as u64 { i64::MIN } else { -(d as i64) }
+        }
+    }
+
+    /// Moved by a signed number of nanoseconds, stopping at the clock's ends.
+    pub const fn offset(self, nanos: i64) -> Instant {
+        Instant(self.0.saturating_add_signed(nanos))
+    }
+}
+
+impl Add<Duration> for Instant {
+    type Output = Instant;
+    fn add(self, d: Duration) -> Instant {
+        Instant(self.0.saturating_add(u64::try_from(d.as_nanos()).unwrap_or(u64::MAX)))
+    }
+}
+
+impl AddAssign<Duration> for Instant {
+    fn add_assign(&mut self, d: Duration) {
+        *self = *self + d;
+    }
+}
+
+impl Sub<Duration> for Instant {
+    type Output = Instant;
+    fn sub(self, d: Duration) -> Instant {
+        Instant(self.0.saturating_sub(u64::try_from(d.as_nanos()).unwrap_or(u64::MAX)))
+    }
+}
+
+/// The earliest of two deadlines, either of which may be absent.
+pub fn earliest(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
+    }
+}
+
+/// Turns a 32-bit counter that wraps into a 64-bit one that does not.
+///
+/// Each value is read as the one nearest to the last: it may lie up to 2³¹ − 1 ahead or behind, which for
+/// microseconds is 35 minutes either way (RFC 3550 §A.1 extends RTP sequence numbers in the same manner).
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Unwrap32 {
+    last: Option<u64>,
+}
+
+impl Unwrap32 {
+    /// Nothing seen yet: the first value is taken as it is.
+    pub const fn new() -> Unwrap32 {
+        Unwrap32 { last: None }
+    }
+
+    /// The 64-bit value of `value`, and remembers it.
+    pub fn unwrap(&mut self, value: u32) -> u64 {
+        let wide = self.peek(value);
+        self.last = Some(wide);
+        wide
+    }
+
+    /// The 64-bit value of `value`, without moving the reference: for values not yet known to be genuine.
+    pub fn peek(&self, value: u32) -> u64 {
+        let Some(last) = self.last else { return u64::from(value) };
+        // The signed distance modulo 2³² is what "nearest" means here.
+        let step = i64::from(value.wrapping_sub(last as u32) as i32);
+        last.checked_add_signed(step).unwrap_or_else(|| u64::from(value))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn unwrap_follows_any_walk_of_steps_under_half_the_range(start in 1u64<<33..1u64<<40, steps in proptest::collection::vec(-0x7fff_ffffi64..0x7fff_ffff, 1..50)) {
+            let mut unwrap = Unwrap32 { last: Some(start) };
+            let mut truth = start;
+            for step in steps {
+                // Keep clear of zero, where a negative value would have no meaning.
+                truth = truth.saturating_add_signed(step).max(1 << 32);
+                let step = truth.abs_diff(unwrap.last.unwrap());
+                prop_assume!(step < 1 << 31);
+                prop_assert_eq!(unwrap.unwrap(truth as u32), truth);
+            }
+        }
+    }
+
+    #[test]
+    fn instants_saturate_instead_of_wrapping() {
+        assert_eq!(Instant::ZERO - Duration::from_secs(1), Instant::ZERO);
+        assert_eq!((Instant::from_nanos(u64::MAX) + Duration::from_secs(1)).as_nanos(), u64::MAX);
+        assert_eq!(Instant::from_millis(3).signed_since(Instant::from_millis(5)), -2_000_000);
+    }
+}
