@@ -5,8 +5,13 @@
 //! a choice in the configuration, made of the same traits.
 #![allow(unsafe_code)]
 
+pub mod camera;
 mod fault;
+pub mod file;
 mod frame;
+pub mod pattern;
+pub mod stamp;
+pub mod v4l2;
 
 pub use fault::{Fault, FaultKind};
 pub use frame::FrameBuffer;
