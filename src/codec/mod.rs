@@ -3,13 +3,23 @@
 //! Everything here is passive and bounded: a call encodes or decodes one frame and returns. Buffers are the caller's and
 //! are reused.
 
+pub mod clip;
+pub mod convert;
+pub mod deflate;
+pub mod h264;
+pub mod mjpeg;
+mod video;
+
+pub use video::{Decoder, Encoder, EncoderConfig};
+
 use crate::media::{EncodedFrame, Picture};
 use core::fmt;
 
 /// Turns pictures into encoded frames.
 pub trait VideoEncoder {
     /// Encodes one picture into `out`, whose buffers are cleared and reused; sets `data`, `piece_ends`, `codec`, `key`
-    /// and `size`, and leaves number and times to the caller. `out.data` is empty where the encoder chose to skip.
+    /// and `size`, and leaves number and times to the caller, who has set `captured_at` already: rate control goes by
+    /// it. `out.data` is empty where the encoder chose to skip.
     /// The first frame, one of another size, and one with `key` set can be decoded without any before it.
     fn encode(&mut self, picture: &Picture, key: bool, out: &mut EncodedFrame) -> Result<(), CodecError>;
 
