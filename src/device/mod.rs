@@ -5,13 +5,23 @@
 //! a choice in the configuration, made of the same traits.
 #![allow(unsafe_code)]
 
+mod blit;
 pub mod camera;
+mod console;
+pub mod drm;
 mod fault;
+pub mod fbdev;
 pub mod file;
 mod frame;
+pub mod holders;
+pub mod keys;
+pub mod null;
 pub mod pattern;
+pub mod png;
+pub mod screen;
 pub mod stamp;
 pub mod v4l2;
+pub mod y4m_sink;
 
 pub use fault::{Fault, FaultKind};
 pub use frame::FrameBuffer;
@@ -48,7 +58,8 @@ pub trait VideoSink {
     /// The screen's size, for cards to be drawn at; `None` where any size is taken (files).
     fn size(&self) -> Option<Size>;
 
-    /// What to wait for before [`VideoSink::finish`]; nothing while no picture is under way.
+    /// What to wait for before [`VideoSink::finish`]; while no picture is under way, at most a time at which the sink
+    /// wants to look after itself (is the screen still plugged in?).
     fn wait(&self) -> Wait<'_>;
 
     /// Whether [`VideoSink::show`] may be called: no earlier picture is still under way to the screen.

@@ -253,6 +253,13 @@ impl Picture {
         FrameView::I420(y, u, v)
     }
 
+    /// Becomes a copy of `other`, in the memory it has.
+    pub fn copy_from(&mut self, other: &Picture) {
+        self.reshape(other.size);
+        self.samples.copy_from_slice(&other.samples);
+        self.range = other.range;
+    }
+
     /// One colour everywhere, in this picture's own levels.
     pub fn fill(&mut self, y: u8, u: u8, v: u8) {
         for (plane, value) in self.planes_mut().into_iter().zip([y, u, v]) {

@@ -1,0 +1,178 @@
+//! Dumb buffers: scan-out memory that the CPU writes.
+
+use super::card::Card;
+use crate::device::blit::{Blit, PackedTarget, PixelLayout};
+use crate::media::{Picture, Size};
+use crate::sys::memory::Map;
+use drm::buffer::{Buffer as _, DrmFourcc, DrmModifier, Handle, PlanarBuffer};
+use drm::control::dumbbuffer::DumbBuffer;
+use drm::control::{Device as _, FbCmd2Flags, framebuffer};
+use std::io;
+use std::os::fd::AsFd;
+use std::sync::Arc;
+
+/// The formats that are drawn, YUV ones in order of preference: the first takes the decoder's planes as they are.
+pub const YUV_FORMATS: [DrmFourcc; 3] = [DrmFourcc::Yuv420, DrmFourcc::Nv12, DrmFourcc::Yuyv];
+
+/// A buffer that a plane can scan out.
+#[derive(Debug)]
+pub struct Buffer {
+    card: Arc<Card>,
+    dumb: DumbBuffer,
+    map: Map,
+    size: Size,
+    format: DrmFourcc,
+    stride_bytes: usize,
+    framebuffer: framebuffer::Handle,
+    /// The picture size that its borders were last cleared for.
+    cleared_for: Option<Size>,
+}
+
+/// How the planes of a format lie in one dumb buffer of a given pitch.
+struct PlaneLayout {
+    size: Size,
+    format: DrmFourcc,
+    handle: Handle,
+    pitches: [u32; 4],
+    offsets: [u32; 4],
+    planes: usize,
+}
+
+impl PlaneLayout {
+    fn new(size: Size, format: DrmFourcc, handle: Handle, pitch: u32) -> PlaneLayout {
+        let luma = pitch * size.height;
+        let (planes, pitches, offsets) = match format {
+            DrmFourcc::Yuv420 => {
+                let chroma = pitch / 2 * size.chroma().height;
+                (3, [pitch, pitch / 2, pitch / 2, 0], [0, luma, luma + chroma, 0])
+            }
+            DrmFourcc::Nv12 => (2, [pitch, pitch, 0, 0], [0, luma, 0, 0]),
+            _ => (1, [pitch, 0, 0, 0], [0; 4]),
+        };
+        PlaneLayout { size, format, handle, pitches, offsets, planes }
+    }
+}
+
+impl PlanarBuffer for PlaneLayout {
+    fn size(&self) -> (u32, u32) {
+        (self.size.width, self.size.height)
+    }
+    fn format(&self) -> DrmFourcc {
+        self.format
+    }
+    fn modifier(&self) -> Option<DrmModifier> {
+        None
+    }
+    fn pitches(&self) -> [u32; 4] {
+        self.pitches
+    }
+    fn handles(&self) -> [Option<Handle>; 4] {
+        core::array::from_fn(|plane| (plane < self.planes).then_some(self.handle))
+    }
+    fn offsets(&self) -> [u32; 4] {
+        self.offsets
+    }
+}
+
+impl Buffer {
+    /// A black RGB buffer, or a YUV one whose content is unspecified until it is drawn.
+    pub fn new(card: &Arc<Card>, size: Size, format: DrmFourcc) -> io::Result<Buffer> {
+        // Planar formats are one tall plane of bytes to the kernel, which knows dumb buffers by bits a pixel only.
+        let (rows, bits) = match format {
+            DrmFourcc::Yuv420 | DrmFourcc::Nv12 => (size.height + size.chroma().height, 8),
+            DrmFourcc::Yuyv | DrmFourcc::Rgb565 => (size.height, 16),
+            _ => (size.height, 32),
+        };
+        let dumb = card.create_dumb_buffer((size.width, rows), format, bits)?;
+        let free = |error| {
+            let _ = card.destroy_dumb_buffer(dumb);
+            error
+        };
+        let layout = PlaneLayout::new(size, format, dumb.handle(), dumb.pitch());
+        let framebuffer = card.add_planar_framebuffer(&layout, FbCmd2Flags::empty()).map_err(free)?;
+        let map = drm_ffi::mode::dumbbuffer::map(card.as_fd(), dumb.handle().into(), 0, 0)
+            .and_then(|map| Map::new(card.as_fd(), map.offset, dumb.pitch() as usize * rows as usize));
+        let map = map.map_err(|error| {
+            let _ = card.destroy_framebuffer(framebuffer);
+            free(error)
+        })?;
+        Ok(Buffer {
+            card: card.clone(),
+            dumb,
+            map,
+            size,
+            format,
+            stride_bytes: dumb.pitch() as usize,
+            framebuffer,
+            cleared_for: None,
+        })
+    }
+
+    /// The framebuffer to put on a plane.
+    pub fn framebuffer(&self) -> framebuffer::Handle {
+        self.framebuffer
+    }
+
+    /// Draws a picture: as it is into a YUV buffer of its size, else scaled and converted.
+    pub fn draw(&mut self, picture: &Picture, blit: &mut Blit) {
+        let layout = match self.format {
+            DrmFourcc::Yuv420 | DrmFourcc::Nv12 | DrmFourcc::Yuyv => return self.draw_yuv(picture),
+            DrmFourcc::Rgb565 => PixelLayout::Rgb565,
+            _ => PixelLayout::Xrgb8888,
+        };
+        if self.cleared_for != Some(picture.size()) {
+            self.map.bytes_mut().fill(0);
+            self.cleared_for = Some(picture.size());
+        }
+        let (stride_bytes, size) = (self.stride_bytes, self.size);
+        blit.packed(picture, &mut PackedTarget { data: self.map.bytes_mut(), stride_bytes, size, layout });
+    }
+
+    fn draw_yuv(&mut self, picture: &Picture) {
+        debug_assert_eq!(picture.size(), self.size, "YUV buffers are made for the picture's size");
+        let [y, u, v] = picture.planes();
+        let (width, height) = (self.size.width as usize, self.size.height as usize);
+        let (half, half_height) = (width / 2, height / 2);
+        let stride = self.stride_bytes;
+        let all = self.map.bytes_mut();
+        if self.format == DrmFourcc::Yuyv {
+            for (row, out) in all.chunks_exact_mut(stride).take(height).enumerate() {
+                let y = &y.data[row * y.stride_bytes..][..width];
+                // 4:2:0 has one row of chroma for two of luma.
+                let u = &u.data[row / 2 * u.stride_bytes..][..half];
+                let v = &v.data[row / 2 * v.stride_bytes..][..half];
+                for (((out, y), u), v) in out.chunks_exact_mut(4).zip(y.chunks_exact(2)).zip(u).zip(v) {
+                    out.copy_from_slice(&[y[0], *u, y[1], *v]);
+                }
+            }
+            return;
+        }
+        let (luma, chroma) = all.split_at_mut(stride * height);
+        for (row, out) in luma.chunks_exact_mut(stride).enumerate() {
+            out[..width].copy_from_slice(&y.data[row * y.stride_bytes..][..width]);
+        }
+        if self.format == DrmFourcc::Nv12 {
+            for (row, out) in chroma.chunks_exact_mut(stride).take(half_height).enumerate() {
+                let (u, v) = (&u.data[row * u.stride_bytes..][..half], &v.data[row * v.stride_bytes..][..half]);
+                for ((out, u), v) in out.chunks_exact_mut(2).zip(u).zip(v) {
+                    out.copy_from_slice(&[*u, *v]);
+                }
+            }
+        } else {
+            let (first, second) = chroma.split_at_mut(stride / 2 * half_height);
+            for (plane, out) in [(u, first), (v, second)] {
+                for (row, out) in out.chunks_exact_mut(stride / 2).take(half_height).enumerate() {
+                    out[..half].copy_from_slice(&plane.data[row * plane.stride_bytes..][..half]);
+                }
+            }
+        }
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        // Both fail only where the card is gone, and its memory with it.
+        let _ = self.card.destroy_framebuffer(self.framebuffer);
+        let _ = self.card.destroy_dumb_buffer(self.dumb);
+    }
+}

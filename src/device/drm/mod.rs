@@ -1,0 +1,231 @@
+//! The screen itself, by kernel mode setting: no desktop, no compositor.
+//!
+//! One picture is under way at a time. [`Drm::show`] draws it into a buffer that is not on the screen and asks for a flip
+//! at the next vblank, without waiting; the kernel's event says when it was seen, on CLOCK_MONOTONIC. Where a plane takes
+//! the decoder's own format the buffer is a copy of the picture and the plane scales it; else it is scaled and converted
+//! on the way. The drop puts the console's state back, also when a panic unwinds through its owner.
+
+mod buffer;
+mod card;
+mod commit;
+mod event;
+mod list;
+mod output;
+mod pick;
+
+pub use list::{CardInfo, ConnectorInfo, PlaneInfo, list};
+pub use pick::DrmTarget;
+
+use super::blit::Blit;
+use super::console::Console;
+use super::holders::held_by;
+use super::{Fault, FaultKind, VideoSink};
+use crate::media::{Picture, Size};
+use crate::sys::poll::Wait;
+use crate::time::{Duration, Instant, earliest};
+use card::Card;
+use nix::errno::Errno;
+use nix::poll::PollFlags;
+use output::{Kind, Layout, Output};
+use std::fs::File;
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+
+/// How often the connector is looked at. Unplugging is not urgent, the look is one read of a sysfs file, and a screen
+/// that is back within this time was never missed.
+const LOOK_EVERY: Duration = Duration::from_millis(1_500);
+
+/// A flip that takes longer than this has been lost: the slowest refresh in use is 24 a second.
+const FLIP_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// What of the driver is used; all that there is, by default.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Atomic commits; else the legacy calls.
+    pub is_atomic: bool,
+    /// YUV planes.
+    pub is_yuv: bool,
+    /// RGB565, even where the driver does not ask for it.
+    pub is_16_bit: bool,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options { is_atomic: true, is_yuv: true, is_16_bit: false }
+    }
+}
+
+/// A lit screen. Fields drop in order: first the state is put back, then the buffers go, then the card.
+#[derive(Debug)]
+pub struct Drm {
+    output: Output,
+    layout: Layout,
+    /// The layout before, whose buffer is on the screen until the next flip is done.
+    retired: Option<Layout>,
+    card: Arc<Card>,
+    name: String,
+    on_screen: Option<usize>,
+    /// The buffer under way, and when its flip is given up.
+    queued: Option<(usize, Instant)>,
+    /// A picture size that no plane took: not asked about again and again.
+    yuv_refused: Option<Size>,
+    is_monotonic: bool,
+    blit: Blit,
+    /// `/sys/class/drm/…/status` of the connector.
+    status: Option<File>,
+    look_at: Instant,
+    _console: Option<Console>,
+}
+
+impl Drm {
+    /// Lights the screen that `target` names.
+    ///
+    /// # Errors
+    /// A [`Fault`]: absent (no card, no screen connected), or unusable (not permitted, another program draws).
+    pub fn open(target: &DrmTarget, now: Instant) -> Result<Drm, Fault> {
+        Drm::open_with(target, Options::default(), now)
+    }
+
+    /// The same, with less than all of the driver.
+    ///
+    /// # Errors
+    /// As for [`Drm::open`].
+    pub fn open_with(target: &DrmTarget, options: Options, now: Instant) -> Result<Drm, Fault> {
+        let pick = pick::pick(target)?;
+        let name = format!("drm:{}/{}", pick.card.name, pick.connector_name);
+        let console = Console::graphics();
+        let (output, layout) =
+            Output::light(&pick, options).map_err(|error| Fault::new(&name, "set the screen's mode", error))?;
+        tracing::info!("{name}: {}", output.describe());
+        let status = format!("/sys/class/drm/{}-{}/status", pick.card.name, pick.connector_name);
+        Ok(Drm {
+            output,
+            layout,
+            retired: None,
+            is_monotonic: pick.card.is_monotonic(),
+            card: pick.card,
+            name,
+            on_screen: Some(0),
+            queued: None,
+            yuv_refused: None,
+            blit: Blit::default(),
+            status: File::open(status).ok(),
+            look_at: now + LOOK_EVERY,
+            _console: console,
+        })
+    }
+
+    /// Whether the pictures' own samples are scanned out, by a YUV plane.
+    pub fn is_yuv(&self) -> bool {
+        matches!(self.layout.kind, Kind::Yuv(_))
+    }
+
+    /// Makes the buffers fit a picture of `size`; nothing to do while that stays the same.
+    fn arrange(&mut self, size: Size) -> io::Result<()> {
+        if self.layout.kind == Kind::Yuv(size) {
+            return Ok(());
+        }
+        if self.yuv_refused != Some(size) {
+            if let Some(layout) = self.output.yuv(size) {
+                self.replace(layout);
+                return Ok(());
+            }
+            self.yuv_refused = Some(size);
+        }
+        if self.layout.kind != Kind::Rgb {
+            let layout = self.output.rgb()?;
+            self.replace(layout);
+        }
+        Ok(())
+    }
+
+    fn replace(&mut self, layout: Layout) {
+        self.retired = Some(core::mem::replace(&mut self.layout, layout));
+        self.on_screen = None;
+    }
+
+    /// What an errno means here differs from what it means when a device is opened.
+    fn fault(&self, doing: &'static str, error: io::Error) -> Fault {
+        if let Err(gone) = self.look() {
+            return gone;
+        }
+        let fault = Fault::new(&self.name, doing, error);
+        match fault.errno {
+            Some(Errno::EACCES | Errno::EPERM) => {
+                let remedy = format!("it was taken over: {}", held_by(&self.card.path));
+                Fault { kind: FaultKind::Unusable, remedy, ..fault }
+            }
+            Some(Errno::EBUSY) => {
+                Fault { kind: FaultKind::Stalled, remedy: "the last picture is still under way".into(), ..fault }
+            }
+            _ => fault,
+        }
+    }
+
+    /// Whether the screen is still there.
+    fn look(&self) -> Result<(), Fault> {
+        let Some(status) = &self.status else { return Ok(()) };
+        let mut word = [0; 16];
+        let gone = match status.read_at(&mut word, 0) {
+            Ok(len) => word[..len].starts_with(b"disconnected"),
+            // The file is gone with the card.
+            Err(error) => error.raw_os_error() == Some(nix::libc::ENODEV),
+        };
+        let plug = || Fault::plain(FaultKind::Absent, &self.name, "reach the screen", "it is not connected any more");
+        if gone { Err(plug()) } else { Ok(()) }
+    }
+}
+
+impl VideoSink for Drm {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn size(&self) -> Option<Size> {
+        Some(self.output.size())
+    }
+
+    fn wait(&self) -> Wait<'_> {
+        let give_up = self.queued.map(|(_, give_up)| give_up);
+        let fd = give_up.map(|_| (self.card.as_fd(), PollFlags::POLLIN));
+        Wait { fd, at: earliest(give_up, Some(self.look_at)) }
+    }
+
+    fn is_ready(&self) -> bool {
+        self.queued.is_none()
+    }
+
+    fn show(&mut self, picture: &Picture, now: Instant) -> Result<(), Fault> {
+        self.arrange(picture.size()).map_err(|error| self.fault("make buffers for the picture", error))?;
+        let count = self.layout.buffers.len();
+        // The next in turn: never the one on the screen, and the one before that only where there are but two.
+        let buffer = self.on_screen.map_or(0, |on_screen| (on_screen + 1) % count);
+        self.layout.buffers[buffer].draw(picture, &mut self.blit);
+        let flip = self.output.flip(&mut self.layout, buffer, picture);
+        flip.map_err(|error| self.fault("flip to the picture", error))?;
+        self.queued = Some((buffer, now + FLIP_TIMEOUT));
+        Ok(())
+    }
+
+    fn finish(&mut self, now: Instant) -> Result<Option<Instant>, Fault> {
+        if now >= self.look_at {
+            self.look_at = now + LOOK_EVERY;
+            self.look()?;
+        }
+        let Some((buffer, give_up)) = self.queued else { return Ok(None) };
+        let flip = event::read_flip(&self.card).map_err(|error| self.fault("read the flip's event", error))?;
+        let Some(shown_at) = flip else {
+            if now < give_up {
+                return Ok(None);
+            }
+            let remedy = "the driver took the picture and never showed it";
+            return Err(Fault::plain(FaultKind::Stalled, &self.name, "flip to the picture", remedy));
+        };
+        self.queued = None;
+        self.on_screen = Some(buffer);
+        self.retired = None;
+        Ok(Some(if self.is_monotonic { shown_at } else { now }))
+    }
+}

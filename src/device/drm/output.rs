@@ -1,0 +1,313 @@
+//! A lit CRTC: the mode set, layouts of buffers made for it, and the console's state put back at the end.
+
+use super::buffer::{Buffer, YUV_FORMATS};
+use super::card::Card;
+use super::commit::{PlanePort, PlaneSlots, Properties, Rectangle, Request};
+use super::pick::Pick;
+use super::Options;
+use crate::media::{ColourRange, Picture, Size};
+use drm::buffer::DrmFourcc;
+use drm::control::{AtomicCommitFlags, Device as _, Mode, PageFlipFlags, connector, crtc, plane};
+use std::io;
+use std::sync::Arc;
+
+/// One on the screen, one on its way there, one to draw into: also where a driver reports a flip a little before the
+/// hardware lets the old buffer go.
+const BUFFERS: usize = 3;
+
+/// The CRTC and what drives it. Its drop puts the console back.
+#[derive(Debug)]
+pub struct Output {
+    card: Arc<Card>,
+    connector: connector::Handle,
+    crtc: crtc::Handle,
+    mode: Mode,
+    screen: Size,
+    /// XRGB8888, or RGB565.
+    rgb: DrmFourcc,
+    planes: Option<Planes>,
+    /// As found.
+    before: Option<crtc::Info>,
+}
+
+/// The planes of an atomic driver.
+#[derive(Debug)]
+struct Planes {
+    primary: PlanePort,
+    /// Overlays that are ours to use or were left on; dark unless a picture is on them.
+    overlays: Vec<PlanePort>,
+    /// Planes that take a YUV format, and which; primary ones first.
+    yuv: Vec<(PlanePort, bool, DrmFourcc)>,
+}
+
+/// What the buffers are for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// The first, black screen.
+    Black,
+    /// Of the screen's size; pictures are scaled and converted into them.
+    Rgb,
+    /// Of the picture's own size; the plane scales and converts.
+    Yuv(Size),
+}
+
+/// A set of buffers, and how they are put on the screen.
+#[derive(Debug)]
+pub struct Layout {
+    /// What they are for.
+    pub kind: Kind,
+    /// The buffers.
+    pub buffers: Vec<Buffer>,
+    /// The whole of the CRTC's planes with one of the buffers on it; `None` for a legacy driver.
+    atomic: Option<(Request, PlaneSlots)>,
+    /// Black, beneath a plane that does not fill the screen.
+    _backdrop: Option<Buffer>,
+}
+
+impl Output {
+    /// Sets the mode, with a black screen.
+    pub fn light(pick: &Pick, options: Options) -> io::Result<(Output, Layout)> {
+        let card = pick.card.clone();
+        let before = card.get_crtc(pick.crtc).ok();
+        let planes = if options.is_atomic && card.enable_atomic() { Planes::find(&card, pick.crtc, options).ok() } else { None };
+        let (width, height) = pick.mode.size();
+        let mut output = Output {
+            connector: pick.connector,
+            crtc: pick.crtc,
+            mode: pick.mode,
+            screen: Size::new(width.into(), height.into()),
+            rgb: if options.is_16_bit || card.prefers_16_bits() { DrmFourcc::Rgb565 } else { DrmFourcc::Xrgb8888 },
+            planes,
+            before,
+            card,
+        };
+        let black = output.first_buffer()?;
+        let layout = output.rgb_layout(Kind::Black, vec![black]);
+        output.set_mode(&layout)?;
+        Ok((output, layout))
+    }
+
+    /// The screen's size.
+    pub fn size(&self) -> Size {
+        self.screen
+    }
+
+    /// In words: which interface and format, for the log.
+    pub fn describe(&self) -> String {
+        let interface = if self.planes.is_some() { "atomic" } else { "legacy" };
+        format!("{} at {} Hz, {}, {interface}", self.screen, self.mode.vrefresh(), self.rgb)
+    }
+
+    /// A black buffer of the screen's size; a driver that refuses one RGB format gets the other.
+    fn first_buffer(&mut self) -> io::Result<Buffer> {
+        let other = if self.rgb == DrmFourcc::Rgb565 { DrmFourcc::Xrgb8888 } else { DrmFourcc::Rgb565 };
+        Buffer::new(&self.card, self.screen, self.rgb).or_else(|error| {
+            let buffer = Buffer::new(&self.card, self.screen, other).map_err(|_| error)?;
+            self.rgb = other;
+            Ok(buffer)
+        })
+    }
+
+    fn whole(&self) -> Rectangle {
+        [0, 0, self.screen.width, self.screen.height]
+    }
+
+    fn put_whole(&self, port: &PlanePort, request: &mut Request, buffer: &Buffer) -> PlaneSlots {
+        port.put(request, buffer.framebuffer(), (self.screen.width, self.screen.height), self.whole())
+    }
+
+    fn rgb_layout(&self, kind: Kind, buffers: Vec<Buffer>) -> Layout {
+        let atomic = self.planes.as_ref().map(|planes| {
+            let mut request = Request::default();
+            let slots = self.put_whole(&planes.primary, &mut request, &buffers[0]);
+            for overlay in &planes.overlays {
+                overlay.clear(&mut request);
+            }
+            (request, slots)
+        });
+        Layout { kind, buffers, atomic, _backdrop: None }
+    }
+
+    /// Buffers of the screen's size. Two will do where memory for scan-out is short.
+    pub fn rgb(&self) -> io::Result<Layout> {
+        let mut buffers = vec![Buffer::new(&self.card, self.screen, self.rgb)?];
+        buffers.push(Buffer::new(&self.card, self.screen, self.rgb)?);
+        buffers.extend(Buffer::new(&self.card, self.screen, self.rgb).ok());
+        Ok(self.rgb_layout(Kind::Rgb, buffers))
+    }
+
+    /// Buffers of the picture's size on the first plane that the driver agrees to; `None` where it agrees to none.
+    pub fn yuv(&self, size: Size) -> Option<Layout> {
+        let planes = self.planes.as_ref()?;
+        // Samples at 4:2:0 come in twos; an odd picture would have half a sample that drivers treat differently.
+        if size.pixels() == 0 || !size.width.is_multiple_of(2) || !size.height.is_multiple_of(2) {
+            return None;
+        }
+        planes.yuv.iter().find_map(|(port, is_primary, format)| self.try_yuv(planes, port, *is_primary, *format, size))
+    }
+
+    fn try_yuv(
+        &self,
+        planes: &Planes,
+        port: &PlanePort,
+        is_primary: bool,
+        format: DrmFourcc,
+        size: Size,
+    ) -> Option<Layout> {
+        let mut buffers = vec![Buffer::new(&self.card, size, format).ok()?];
+        let mut request = Request::default();
+        let backdrop = if is_primary { None } else { Some(Buffer::new(&self.card, self.screen, self.rgb).ok()?) };
+        if let Some(backdrop) = &backdrop {
+            self.put_whole(&planes.primary, &mut request, backdrop);
+        }
+        let (left, top, shown) = size.fit(self.screen);
+        let at = [left, top, shown.width, shown.height];
+        let slots = port.put(&mut request, buffers[0].framebuffer(), (size.width, size.height), at);
+        for overlay in planes.overlays.iter().filter(|overlay| !overlay.is_same(port)) {
+            overlay.clear(&mut request);
+        }
+        request.commit(&self.card, AtomicCommitFlags::TEST_ONLY).ok()?;
+        while buffers.len() < BUFFERS {
+            buffers.push(Buffer::new(&self.card, size, format).ok()?);
+        }
+        tracing::debug!("{size} goes to a plane as {format}, {}x{} on the screen", shown.width, shown.height);
+        Some(Layout { kind: Kind::Yuv(size), buffers, atomic: Some((request, slots)), _backdrop: backdrop })
+    }
+
+    /// Sets the mode, waiting until it is on.
+    fn set_mode(&mut self, layout: &Layout) -> io::Result<()> {
+        if let Some((request, _)) = &layout.atomic {
+            if self.set_mode_atomic(request.clone()).is_ok() {
+                return Ok(());
+            }
+            // Some old drivers list the properties and refuse the commit: the legacy call is still there.
+            self.planes = None;
+        }
+        let framebuffer = Some(layout.buffers[0].framebuffer());
+        self.card.set_crtc(self.crtc, framebuffer, (0, 0), &[self.connector], Some(self.mode))
+    }
+
+    fn set_mode_atomic(&self, mut request: Request) -> io::Result<()> {
+        let connector = Properties::of(&*self.card, self.connector)?;
+        let crtc = Properties::of(&*self.card, self.crtc)?;
+        let mode = self.card.create_property_blob(&drm_ffi::drm_mode_modeinfo::from(self.mode))?;
+        let drm::control::property::Value::Blob(blob) = mode else { return Err(io::ErrorKind::Other.into()) };
+        let (object, property) = connector.id("CRTC_ID")?;
+        request.set(object, property, u32::from(self.crtc).into());
+        let (object, property) = crtc.id("MODE_ID")?;
+        request.set(object, property, blob);
+        let (object, property) = crtc.id("ACTIVE")?;
+        request.set(object, property, 1);
+        let test = request.commit(&self.card, AtomicCommitFlags::TEST_ONLY | AtomicCommitFlags::ALLOW_MODESET);
+        let done = test.and_then(|()| request.commit(&self.card, AtomicCommitFlags::ALLOW_MODESET));
+        // The CRTC's state holds the blob from now on.
+        let _ = self.card.destroy_property_blob(blob);
+        done
+    }
+
+    /// Puts a buffer on the screen at the next vblank, without waiting; an event follows.
+    pub fn flip(&self, layout: &mut Layout, buffer: usize, picture: &Picture) -> io::Result<()> {
+        let framebuffer = layout.buffers[buffer].framebuffer();
+        match (&mut layout.atomic, &self.planes) {
+            (Some((request, slots)), Some(_)) => {
+                slots.exchange(request, framebuffer, picture.range == ColourRange::Full);
+                request.commit(&self.card, AtomicCommitFlags::NONBLOCK | AtomicCommitFlags::PAGE_FLIP_EVENT)
+            }
+            _ => self.card.page_flip(self.crtc, framebuffer, PageFlipFlags::EVENT, None),
+        }
+    }
+}
+
+impl Drop for Output {
+    fn drop(&mut self) {
+        if let Some(planes) = &self.planes {
+            let mut request = Request::default();
+            for overlay in &planes.overlays {
+                overlay.clear(&mut request);
+            }
+            let _ = request.commit(&self.card, AtomicCommitFlags::empty());
+        }
+        // What was shown before, or dark as before. Where it fails (the card is gone, another program draws) there is
+        // nothing to put back; and when the last client closes the card, the kernel brings its console back by itself.
+        let before = self.before.and_then(|crtc| Some((crtc.framebuffer()?, crtc.position(), crtc.mode()?)));
+        let _ = match before {
+            Some((framebuffer, at, mode)) => {
+                self.card.set_crtc(self.crtc, Some(framebuffer), at, &[self.connector], Some(mode))
+            }
+            None => self.card.set_crtc(self.crtc, None, (0, 0), &[], None),
+        };
+    }
+}
+
+impl Planes {
+    /// The planes that the CRTC can use.
+    fn find(card: &Card, crtc: crtc::Handle, options: Options) -> io::Result<Planes> {
+        let resources = card.resource_handles()?;
+        let mut primaries = Vec::new();
+        let mut others = Vec::new();
+        for handle in card.plane_handles()? {
+            let info = card.get_plane(handle)?;
+            if !resources.filter_crtcs(info.possible_crtcs()).contains(&crtc) {
+                continue;
+            }
+            let properties = Properties::of(card, handle)?;
+            let port = PlanePort::new(&properties, crtc.into())?;
+            match PlaneRole::of(&properties) {
+                // A card may have several; the one that the CRTC already uses is its own.
+                PlaneRole::Primary if info.crtc() == Some(crtc) => primaries.insert(0, (port, info)),
+                PlaneRole::Primary => primaries.push((port, info)),
+                PlaneRole::Overlay => others.push((port, info)),
+                PlaneRole::Cursor => {}
+            }
+        }
+        let Some((primary, info)) = primaries.into_iter().next() else {
+            return Err(io::Error::other("the CRTC has no primary plane"));
+        };
+        let listed = |info: &plane::Info, format: DrmFourcc| info.formats().contains(&(format as u32));
+        let mut yuv = Vec::new();
+        let mut overlays = Vec::new();
+        for format in YUV_FORMATS.into_iter().filter(|format| options.is_yuv && listed(&info, *format)) {
+            yuv.push((primary.clone(), true, format));
+        }
+        // One overlay a format will do: those of a card are alike, and some have dozens.
+        for format in YUV_FORMATS.into_iter().filter(|_| options.is_yuv) {
+            if let Some((port, _)) = others.iter().find(|(_, info)| listed(info, format)) {
+                yuv.push((port.clone(), false, format));
+            }
+        }
+        // What each commit has to keep dark: the overlays that we may use, and those that somebody left on.
+        for (port, info) in others {
+            if info.crtc() == Some(crtc) || yuv.iter().any(|(ours, ..)| ours.is_same(&port)) {
+                overlays.push(port);
+            }
+        }
+        Ok(Planes { primary, overlays, yuv })
+    }
+}
+
+/// What a plane is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PlaneRole {
+    /// Beneath the others; the screen's own.
+    Primary,
+    /// Above it.
+    Overlay,
+    /// For the pointer.
+    Cursor,
+}
+
+impl PlaneRole {
+    /// By the plane's property `type`, whose numbers are the kernel's `enum drm_plane_type`.
+    pub fn of(properties: &Properties) -> PlaneRole {
+        match properties.value("type") {
+            Some(1) => PlaneRole::Primary,
+            Some(2) => PlaneRole::Cursor,
+            _ => PlaneRole::Overlay,
+        }
+    }
+
+    /// The role of a plane of `card`.
+    pub fn of_plane(card: &Card, handle: plane::Handle) -> io::Result<PlaneRole> {
+        Ok(PlaneRole::of(&Properties::of(card, handle)?))
+    }
+}
