@@ -107,6 +107,11 @@ impl Unwrap32 {
         Unwrap32 { last: None }
     }
 
+    /// As if `last` had been the value before: for counters whose present state is known from elsewhere.
+    pub const fn after(last: u64) -> Unwrap32 {
+        Unwrap32 { last: Some(last) }
+    }
+
     /// The 64-bit value of `value`, and remembers it.
     pub fn unwrap(&mut self, value: u32) -> u64 {
         let wide = self.peek(value);

@@ -1,1 +1,3 @@
-//! skeleton
+//! One peer.
+
+pub mod flow;

@@ -1,0 +1,370 @@
+//! The inner half of a link: what flows between two stations once the session carries authenticated payloads.
+//!
+//! **A state machine without clock or socket.** Bytes that the session opened come in by [`Flow::handle_payload`], bytes
+//! for it to seal go out by [`Flow::poll_payload`], and [`Flow::poll_timeout`] says when to call
+//! [`Flow::handle_timeout`]. After any call that takes something in, the driver polls payloads until there are none;
+//! whatever is due by `now` comes out of that, so that a timeout is never in the past after it.
+//!
+//! **What it promises**
+//! - A video frame is handed out whole, in order, and only if everything it depends on was handed out before; and not
+//!   if it is stale ([`FlowConfig::age_max`]) while something newer can be had. What it cannot complete it never shows:
+//!   it asks for a key frame and goes on with that.
+//! - Sound has the right of way over everything, is handed out once, and waits for nothing.
+//! - Control messages arrive once each, in order, over any cut that ends.
+//! - Memory is bounded whatever the peer sends, no bytes make it panic, and video and sound allocate nothing once the
+//!   buffers have grown to the frames' size.
+//! - Times that come out are in our clock: the peer's are translated by the offset that pings measure.
+//!
+//! `PROTOCOL-flow.md` beside this is the specification. Inside: `clock` (offset and round trip), `pacer`, `outgoing`
+//! (fragments, history, repeats), `gaps` (what is missing), `frames` (assembly and order), `arrivals` (feedback),
+//! `sound`, `channel` (control); `receive` and `transmit` are the two directions of a payload.
+
+mod arrivals;
+mod channel;
+mod clock;
+mod frames;
+mod fuzz;
+mod gaps;
+mod outgoing;
+mod pacer;
+mod receive;
+mod report;
+mod sound;
+#[cfg(test)]
+mod tests;
+mod transmit;
+
+pub use fuzz::fuzz;
+pub use report::{Counts, FlowReport};
+
+use crate::media::{EncodedFrame, SoundPacket};
+use crate::time::{Duration, Instant, earliest};
+use crate::wire::{Control, KeyFrameRequest, Pong};
+use arrivals::{Arrivals, Loss};
+use channel::Channel;
+use clock::PeerClock;
+use core::fmt;
+use frames::Frames;
+use gaps::Gaps;
+use outgoing::Outgoing;
+use pacer::Pacer;
+use sound::{SoundIn, SoundOut};
+use std::collections::VecDeque;
+
+/// The largest payload that is sent, in bytes: within an MTU of 1,280, the least that IPv6 guarantees, it leaves 110
+/// for IPv6 and UDP headers (48) and the session's header and tag.
+pub const PAYLOAD_BYTES_MAX: usize = 1_170;
+
+/// Events that wait to be polled; beyond it control messages stay unacknowledged until there is room.
+const EVENTS_MAX: usize = 64;
+/// Pongs owed. Pings come 20 ms apart at the least; more of them are from nobody who means well.
+const PONGS_MAX: usize = 4;
+/// Between two requests for a key frame beyond the round trip: the encoder answers with its next frame.
+const KEY_REQUEST_PAUSE: Duration = Duration::from_millis(35);
+/// Between two [`FlowEvent::KeyFrameWanted`]: three frames at 30 a second, which the slowest encoder needs to answer.
+const KEY_WANTED_PAUSE: Duration = Duration::from_millis(100);
+/// A frame's last fragment is followed by a probe after this time, if nothing told the peer of it: later than the sound
+/// of half the calls, and far sooner than the next frame.
+const TAIL_PROBE_PAUSE: Duration = Duration::from_millis(4);
+
+/// How a [`Flow`] is set up.
+#[derive(Clone, Debug)]
+pub struct FlowConfig {
+    /// How old a frame may be when it is handed out, from its capture. 150 ms: within it a conversation does not
+    /// suffer (ITU-T G.114), and over a round trip of 40 ms it leaves time for three repairs.
+    pub age_max: Duration,
+    /// What video beyond a burst is sent at, in bits a second. 200 Mbit/s: see the pacer.
+    pub pace_bits_per_second: u64,
+    /// Bytes a payload may have; at most [`PAYLOAD_BYTES_MAX`].
+    pub payload_bytes: usize,
+    /// Bytes that each frame buffer has room for from the start; larger frames make them grow.
+    pub frame_bytes: usize,
+}
+
+impl Default for FlowConfig {
+    fn default() -> FlowConfig {
+        FlowConfig {
+            age_max: Duration::from_millis(150),
+            pace_bits_per_second: 200_000_000,
+            payload_bytes: PAYLOAD_BYTES_MAX,
+            // A key frame of 640x480 at 2 Mbit/s. The memory is touched only as it is used.
+            frame_bytes: 64 << 10,
+        }
+    }
+}
+
+/// What the station should know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FlowEvent {
+    /// The peer says something.
+    Control(Control),
+    /// The peer's decoder cannot go on, or a frame could not be sent: the next frame should be a key frame.
+    KeyFrameWanted,
+    /// The peer's flow began anew (its program was restarted): tell it again what it should know. Messages that it had
+    /// not acknowledged are gone.
+    PeerRestarted,
+    /// No frame can be shown until a key frame comes.
+    Frozen {
+        /// Since when.
+        since: Instant,
+    },
+    /// The key frame is here.
+    Resumed {
+        /// How long there was none.
+        frozen: Duration,
+    },
+}
+
+/// The control channel holds as many messages as it can; the peer acknowledges none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ControlFull;
+
+impl fmt::Display for ControlFull {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("control channel full: the peer has acknowledged nothing for a while")
+    }
+}
+
+impl std::error::Error for ControlFull {}
+
+/// One peer's video, sound and control, both ways.
+#[derive(Debug)]
+pub struct Flow {
+    config: FlowConfig,
+    counts: Counts,
+    events: VecDeque<FlowEvent>,
+    /// This flow's life; see [`crate::wire::Payload::epoch`].
+    epoch: u32,
+    peer_epoch: Option<u32>,
+    /// The peer's life before; its last payloads may still be on their way.
+    peer_epoch_before: Option<u32>,
+    /// Timeouts handled since a payload was polled.
+    turns_unpolled: u32,
+    clock: PeerClock,
+    pongs: heapless::Deque<Pong, PONGS_MAX>,
+    channel: Channel,
+
+    outgoing: Outgoing,
+    pacer: Pacer,
+    sound_out: SoundOut,
+    tail_probe_due: Option<Instant>,
+    key_wanted_at: Option<Instant>,
+    loss_out: Loss,
+
+    gaps: Gaps,
+    frames: Frames,
+    arrivals: Arrivals,
+    sound_in: SoundIn,
+    key_request_due: Option<Instant>,
+    frozen_since: Option<Instant>,
+    frozen: Duration,
+}
+
+impl Flow {
+    /// A flow that knows nothing of its peer yet. It may be made before there is a session.
+    pub fn new(now: Instant, config: FlowConfig) -> Flow {
+        let config = FlowConfig { payload_bytes: config.payload_bytes.min(PAYLOAD_BYTES_MAX), ..config };
+        // Two lives of a station begin at different nanoseconds of their clock; all that counts is that they differ.
+        let nanos = now.as_nanos();
+        let epoch = (nanos ^ (nanos >> 32)) as u32;
+        Flow {
+            counts: Counts::default(),
+            events: VecDeque::with_capacity(EVENTS_MAX),
+            epoch,
+            peer_epoch: None,
+            peer_epoch_before: None,
+            turns_unpolled: 0,
+            clock: PeerClock::new(now),
+            pongs: heapless::Deque::new(),
+            channel: Channel::new(),
+            outgoing: Outgoing::new(config.frame_bytes),
+            pacer: Pacer::new(now, config.pace_bits_per_second),
+            sound_out: SoundOut::default(),
+            tail_probe_due: None,
+            key_wanted_at: None,
+            loss_out: Loss::default(),
+            gaps: Gaps::new(),
+            frames: Frames::new(config.age_max, config.frame_bytes),
+            arrivals: Arrivals::new(),
+            sound_in: SoundIn::default(),
+            key_request_due: None,
+            frozen_since: None,
+            frozen: Duration::ZERO,
+            config,
+        }
+    }
+
+    /// Queues a frame to be sent. Its numbers must count up; where one is left out, or a frame cannot be sent, frames
+    /// are refused until a key frame comes, and [`FlowEvent::KeyFrameWanted`] asks for it.
+    pub fn send_frame(&mut self, now: Instant, frame: &EncodedFrame) {
+        let before = self.counts.frames_sent;
+        self.outgoing.push(now, frame, self.config.payload_bytes, &mut self.counts);
+        if frame.key && self.counts.frames_sent > before {
+            self.key_wanted_at = None;
+        }
+    }
+
+    /// Queues a sound packet to be sent. Where they do not leave, the oldest are dropped.
+    pub fn send_sound(&mut self, _now: Instant, packet: &SoundPacket) {
+        self.counts.sound_unsent += u64::from(self.sound_out.push(packet));
+    }
+
+    /// Queues a control message; it is sent until the peer acknowledges it.
+    pub fn send_control(&mut self, message: &Control) -> Result<(), ControlFull> {
+        self.channel.push(message)
+    }
+
+    /// Hands out the next frame: whole, decodable, in order and not stale; false where there is none now. The buffers
+    /// of `out` are traded for those of the frame. `captured_at` is in our clock, `ready_at` is when the last fragment
+    /// came, `number` counts the peer's frames.
+    pub fn take_frame(&mut self, now: Instant, out: &mut EncodedFrame) -> bool {
+        let taken = self.frames.take(now, &self.clock, out, &mut self.counts);
+        if taken {
+            self.gaps.relax();
+        }
+        self.settle(now);
+        taken
+    }
+
+    /// Hands out the next sound packet, in the order of arrival, its time in our clock.
+    pub fn take_sound(&mut self) -> Option<SoundPacket> {
+        self.sound_in.take()
+    }
+
+    /// The decoder failed: only a key frame helps. The peer is asked for one, if none is on its way already.
+    pub fn request_key_frame(&mut self, now: Instant) {
+        self.frames.wait_for_key(now);
+        self.settle(now);
+    }
+
+    /// What the station should know, oldest first.
+    pub fn poll_event(&mut self) -> Option<FlowEvent> {
+        let event = self.events.pop_front();
+        // Control messages that had no room may have some now.
+        self.deliver_control();
+        event
+    }
+
+    /// The session was made again, or the peer roamed, after a cut: what is still wanted is sent at once, what is
+    /// stale is forgotten, and the path is measured anew.
+    pub fn path_changed(&mut self, now: Instant) {
+        self.clock.path_changed(now);
+        self.channel.path_changed();
+        self.outgoing.drop_unsent_if_stale(now, &mut self.counts);
+        self.sound_out.clear();
+        self.key_request_due = None;
+        self.settle(now);
+    }
+
+    /// Brings everything that depends on time up to `now`.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.turns_unpolled = self.turns_unpolled.saturating_add(1);
+        self.outgoing.drop_unsent_if_stale(now, &mut self.counts);
+        self.settle(now);
+    }
+
+    /// When to call [`Flow::handle_timeout`], and poll payloads, at the latest. While the driver handles timeouts but
+    /// polls no payloads (it has no session), what waits to be sent is no reason to wake it.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let incoming = self.frames.due(&self.clock);
+        if self.turns_unpolled >= 2 {
+            return incoming;
+        }
+        let overdue = self.clock.overdue();
+        let pacing = self.outgoing.is_waiting().then(|| self.pacer.permits_at());
+        let control = self.peer_epoch.and_then(|_| self.channel.due(overdue));
+        [
+            Some(self.clock.due()),
+            control,
+            pacing,
+            self.tail_probe_due,
+            self.gaps.due(overdue),
+            incoming,
+            self.arrivals.due(),
+            self.key_request_due,
+            self.key_wanted_due(),
+        ]
+        .into_iter()
+        .fold(None, earliest)
+    }
+
+    /// How things stand.
+    pub fn report(&self) -> FlowReport {
+        FlowReport {
+            rtt: self.clock.rtt(),
+            rtt_min: self.clock.rtt_min(),
+            offset_ns: self.clock.offset_ns(),
+            loss_in: self.arrivals.loss.share(),
+            loss_out: self.loss_out.share(),
+            frozen: self.frozen,
+            frozen_since: self.frozen_since,
+            counts: self.counts,
+        }
+    }
+
+    /// Lets go of frames that are too late, and keeps requests and the record of freezes in step with that.
+    fn settle(&mut self, now: Instant) {
+        self.frames.settle(now, &self.clock, &mut self.counts);
+        self.gaps.forget_before(self.frames.sequence_floor());
+        self.gaps.expire(now);
+        if !self.gaps.is_empty() && self.frames.waiting_since().is_some() {
+            self.gaps.retain(|sequence| self.frames.wants_sequence(sequence));
+        }
+        if self.frames.wants_key() {
+            self.key_request_due.get_or_insert(now);
+        } else {
+            self.key_request_due = None;
+        }
+        self.note_freeze(now);
+    }
+
+    fn note_freeze(&mut self, now: Instant) {
+        // Before the first picture nothing is frozen.
+        let waiting = self.frames.waiting_since().filter(|_| self.counts.frames_whole > 0);
+        match (self.frozen_since, waiting) {
+            (None, Some(since)) => {
+                self.frozen_since = Some(since);
+                self.counts.freezes += 1;
+                self.tell(FlowEvent::Frozen { since });
+            }
+            (Some(since), None) => {
+                let frozen = now.since(since);
+                self.frozen_since = None;
+                self.frozen += frozen;
+                self.tell(FlowEvent::Resumed { frozen });
+            }
+            _ => {}
+        }
+    }
+
+    /// Queues an event. Where nobody polls, the oldest goes; control messages do not come this far then.
+    fn tell(&mut self, event: FlowEvent) {
+        if self.events.len() >= EVENTS_MAX
+            && let Some(at) = self.events.iter().position(|e| !matches!(e, FlowEvent::Control(_)))
+        {
+            self.events.remove(at);
+        }
+        self.events.push_back(event);
+    }
+
+    /// The request for a key frame that is due at `now`.
+    fn key_request(&self, now: Instant) -> Option<KeyFrameRequest> {
+        let due = self.key_request_due.is_some_and(|due| due <= now);
+        due.then(|| KeyFrameRequest { from: self.frames.seen() as u32 })
+    }
+
+    /// When to tell the station again that a key frame must come before anything can be sent.
+    fn key_wanted_due(&self) -> Option<Instant> {
+        let again = self.key_wanted_at.map(|at| at + KEY_WANTED_PAUSE)?;
+        self.outgoing.is_broken().then_some(again)
+    }
+
+    /// Tells the station that a key frame is wanted, unless it was told a moment ago.
+    fn want_key(&mut self, now: Instant) {
+        if self.key_wanted_at.is_none_or(|at| now.since(at) >= KEY_WANTED_PAUSE) {
+            self.key_wanted_at = Some(now);
+            self.counts.key_frames_wanted += 1;
+            self.tell(FlowEvent::KeyFrameWanted);
+        }
+    }
+}

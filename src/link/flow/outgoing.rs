@@ -1,0 +1,379 @@
+//! Video on its way out: frames cut into fragments, held for a while in case they are asked for again.
+//!
+//! One list of frames is both queue and history: `unsent` says up to where it has gone out. Nothing is copied twice,
+//! and fragments are written straight from the frame's bytes.
+
+use super::Counts;
+use crate::media::EncodedFrame;
+use crate::time::{Duration, Instant, Unwrap32};
+use crate::wire::{
+    EPOCH_BYTES, ITEM_HEADER_BYTES, Item, PayloadWriter, Range, Ranges, U16s, VIDEO_HEADER_BYTES, VideoFragment,
+};
+use std::collections::VecDeque;
+
+/// Frames kept: 0.5 s at 30 a second. A receiver wants none back after its deadline, 150 ms as a rule.
+const FRAMES_MAX: usize = 16;
+/// Bytes kept. 16 JPEGs of 250 kB; and two frames of the largest size.
+const BYTES_MAX: usize = 4 << 20;
+/// The largest frame that is sent, in bytes.
+pub(super) const FRAME_BYTES_MAX: usize = 2 << 20;
+/// A fragment is sent this often at most: with 10 % loss each way, one in 10⁴ would need a seventh.
+const TIMES_MAX: u8 = 6;
+/// Fragments waiting to be sent again: half of the largest frame. Who misses more is better served by a key frame.
+const RESEND_MAX: usize = 1_024;
+/// What was not sent within this time is old news: the path is down, and what comes after it must be new.
+const UNSENT_AGE_MAX: Duration = Duration::from_millis(150);
+/// Piece ends in one fragment; more small pieces than that start another.
+const PIECES_MAX: usize = 32;
+/// Fragments carry at least this many bytes of a frame, so that their number fits its 16 bits.
+const ROOM_MIN: usize = 256;
+
+#[derive(Clone, Copy, Debug)]
+struct Fragment {
+    end: u32,
+    sent_at: Instant,
+    times: u8,
+    queued: bool,
+}
+
+#[derive(Debug, Default)]
+struct OutgoingFrame {
+    number: u64,
+    first_sequence: u64,
+    captured_us: u32,
+    queued_at: Instant,
+    frame: EncodedFrame,
+    fragments: Vec<Fragment>,
+}
+
+impl OutgoingFrame {
+    fn end_sequence(&self) -> u64 {
+        self.first_sequence + self.fragments.len() as u64
+    }
+}
+
+/// The video that leaves.
+#[derive(Debug)]
+pub(super) struct Outgoing {
+    frames: VecDeque<OutgoingFrame>,
+    spare: Vec<OutgoingFrame>,
+    resend: VecDeque<u64>,
+    /// The number the next frame gets.
+    next_number: u64,
+    /// The sequence the next frame's first fragment gets.
+    next_sequence: u64,
+    /// The first sequence that has not been sent; `next_sequence` when nothing waits.
+    unsent: u64,
+    /// The encoder's number of the last frame taken.
+    last_encoded: Option<u64>,
+    /// A frame that others depend on was not sent, or the receiver began anew: only a key frame helps.
+    broken: bool,
+    last_key: Option<(u64, Instant)>,
+}
+
+impl Outgoing {
+    pub(super) fn new(frame_bytes: usize) -> Outgoing {
+        let slot = || OutgoingFrame {
+            frame: EncodedFrame::with_capacity(frame_bytes),
+            fragments: Vec::with_capacity(frame_bytes / ROOM_MIN + 1),
+            ..OutgoingFrame::default()
+        };
+        Outgoing {
+            frames: VecDeque::with_capacity(FRAMES_MAX),
+            spare: (0..FRAMES_MAX).map(|_| slot()).collect(),
+            resend: VecDeque::with_capacity(RESEND_MAX),
+            next_number: 0,
+            next_sequence: 0,
+            unsent: 0,
+            last_encoded: None,
+            broken: false,
+            last_key: None,
+        }
+    }
+
+    /// The receiver can do nothing with a frame that depends on another.
+    pub(super) fn break_chain(&mut self) {
+        self.broken = true;
+    }
+
+    /// Whether a key frame must come before anything can be sent.
+    pub(super) fn is_broken(&self) -> bool {
+        self.broken
+    }
+
+    /// The sequence after the last one sent.
+    pub(super) fn sent_end(&self) -> u64 {
+        self.unsent
+    }
+
+    /// Whether a fragment waits to be sent.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.unsent < self.next_sequence || !self.resend.is_empty()
+    }
+
+    /// The newest key frame's number, and when it was queued.
+    pub(super) fn last_key(&self) -> Option<(u64, Instant)> {
+        self.last_key
+    }
+
+    /// The 64-bit number of a frame that the peer names.
+    pub(super) fn widen_number(&self, number: u32) -> u64 {
+        Unwrap32::after(self.next_number).peek(number)
+    }
+
+    /// Queues a frame, cut for payloads of `payload_bytes`.
+    pub(super) fn push(&mut self, now: Instant, frame: &EncodedFrame, payload_bytes: usize, counts: &mut Counts) {
+        self.drop_unsent_if_stale(now, counts);
+        let follows = self.last_encoded.is_none_or(|last| frame.number == last.wrapping_add(1));
+        self.last_encoded = Some(frame.number);
+        if frame.data.is_empty() {
+            // The encoder skipped a picture, and nothing depends on nothing.
+            return;
+        }
+        if !frame.key && (self.broken || !follows) || frame.data.len() > FRAME_BYTES_MAX {
+            self.broken = true;
+            counts.frames_refused += 1;
+            return;
+        }
+        self.broken = false;
+        let mut slot = self.claim(frame.data.len());
+        slot.number = self.next_number;
+        slot.first_sequence = self.next_sequence;
+        slot.captured_us = frame.captured_at.as_micros() as u32;
+        slot.queued_at = now;
+        copy(frame, &mut slot.frame);
+        let room = payload_bytes.saturating_sub(EPOCH_BYTES + ITEM_HEADER_BYTES + VIDEO_HEADER_BYTES).max(ROOM_MIN);
+        cut(&slot.frame, room, now, &mut slot.fragments);
+        self.next_number += 1;
+        self.next_sequence = slot.end_sequence();
+        if frame.key {
+            self.last_key = Some((slot.number, now));
+        }
+        self.frames.push_back(slot);
+        counts.frames_sent += 1;
+    }
+
+    /// A slot for a frame of `bytes`, taken from the oldest frames where there is no other.
+    fn claim(&mut self, bytes: usize) -> OutgoingFrame {
+        let mut held: usize = self.frames.iter().map(|f| f.frame.data.len()).sum();
+        while self.frames.len() >= FRAMES_MAX || held + bytes > BYTES_MAX {
+            let Some(oldest) = self.frames.pop_front() else { break };
+            held -= oldest.frame.data.len();
+            if oldest.end_sequence() > self.unsent {
+                // It was never sent whole. What follows it in the queue may depend on it; the receiver will ask.
+                self.unsent = oldest.end_sequence();
+            }
+            self.spare.push(oldest);
+        }
+        let slot = self.spare.pop().unwrap_or_default();
+        // Buffers only grow; where frames of very different sizes made many of them large, the idle ones are let go.
+        let idle: usize = self.spare.iter().map(|f| f.frame.data.capacity()).sum();
+        if idle + held + bytes.max(slot.frame.data.capacity()) > 2 * BYTES_MAX {
+            self.spare.iter_mut().for_each(|f| f.frame = EncodedFrame::default());
+        }
+        slot
+    }
+
+    /// Forgets the queue where its head has waited too long.
+    pub(super) fn drop_unsent_if_stale(&mut self, now: Instant, counts: &mut Counts) {
+        let head = self.frames.iter().find(|f| f.end_sequence() > self.unsent);
+        if head.is_some_and(|f| now.since(f.queued_at) > UNSENT_AGE_MAX) {
+            self.drop_unsent(counts);
+        }
+    }
+
+    /// Forgets what was not sent. Frames of which nothing went out give their numbers back: nobody has seen them.
+    pub(super) fn drop_unsent(&mut self, counts: &mut Counts) {
+        while self.frames.back().is_some_and(|f| f.first_sequence >= self.unsent) {
+            let Some(frame) = self.frames.pop_back() else { break };
+            (self.next_number, self.next_sequence) = (frame.number, frame.first_sequence);
+            self.spare.push(frame);
+            self.broken = true;
+            counts.frames_unsent += 1;
+        }
+        if self.unsent < self.next_sequence {
+            self.unsent = self.next_sequence;
+            self.broken = true;
+            counts.frames_unsent += 1;
+        }
+        self.resend.clear();
+        self.frames.iter_mut().flat_map(|f| &mut f.fragments).for_each(|f| f.queued = false);
+    }
+
+    /// The receiver misses these. A fragment is not sent again within `pause`: the last one may still arrive.
+    pub(super) fn asked_again(&mut self, now: Instant, ranges: Ranges<'_>, pause: Duration, counts: &mut Counts) {
+        let held = self.frames.front().map_or(self.unsent, |f| f.first_sequence)..self.unsent;
+        let reference = Unwrap32::after(self.unsent);
+        let wide = |range: Range| {
+            let first = reference.peek(range.first);
+            first.max(held.start)..first.saturating_add(range.count.into()).min(held.end)
+        };
+        for sequence in ranges.iter().flat_map(wide).take(RESEND_MAX) {
+            let full = self.resend.len() >= RESEND_MAX;
+            let Some(fragment) = self.fragment_mut(sequence) else { continue };
+            if full || fragment.queued || fragment.times >= TIMES_MAX || now.since(fragment.sent_at) < pause {
+                counts.repeats_refused += 1;
+                continue;
+            }
+            fragment.queued = true;
+            self.resend.push_back(sequence);
+        }
+    }
+
+    fn position(&self, sequence: u64) -> Option<(usize, usize)> {
+        let frame = self.frames.partition_point(|f| f.end_sequence() <= sequence);
+        let index = sequence.checked_sub(self.frames.get(frame)?.first_sequence)?;
+        Some((frame, index as usize))
+    }
+
+    fn fragment_mut(&mut self, sequence: u64) -> Option<&mut Fragment> {
+        let (frame, index) = self.position(sequence)?;
+        self.frames[frame].fragments.get_mut(index)
+    }
+
+    /// Writes the next fragment: first what was asked for again. Returns whether one was written; one that does not
+    /// even fit an empty payload is given up.
+    pub(super) fn write_next(&mut self, now: Instant, writer: &mut PayloadWriter<'_>, counts: &mut Counts) -> bool {
+        while let Some(&sequence) = self.resend.front() {
+            match self.write(now, sequence, true, writer) {
+                Some(false) if !writer.is_empty() => return false,
+                written => {
+                    self.resend.pop_front();
+                    if let Some(fragment) = self.fragment_mut(sequence) {
+                        fragment.queued = false;
+                    }
+                    if written == Some(true) {
+                        counts.fragments_repeated += 1;
+                        return true;
+                    }
+                }
+            }
+        }
+        while self.unsent < self.next_sequence {
+            match self.write(now, self.unsent, false, writer) {
+                Some(false) if !writer.is_empty() => return false,
+                written => {
+                    self.unsent += 1;
+                    if written == Some(true) {
+                        counts.fragments_sent += 1;
+                        return true;
+                    }
+                    self.broken = true;
+                    counts.fragments_unsendable += 1;
+                }
+            }
+        }
+        false
+    }
+
+    /// Writes one fragment; `None` where it is no longer held, false where it does not fit.
+    fn write(&mut self, now: Instant, sequence: u64, repeat: bool, writer: &mut PayloadWriter<'_>) -> Option<bool> {
+        let (at, index) = self.position(sequence)?;
+        let held = &mut self.frames[at];
+        let begin = index.checked_sub(1).map_or(0, |before| held.fragments[before].end) as usize;
+        let count = held.fragments.len() as u16;
+        let fragment = held.fragments.get_mut(index)?;
+        let data = held.frame.data.get(begin..fragment.end as usize)?;
+        let ends = &held.frame.piece_ends;
+        let first = ends.partition_point(|&end| end as usize <= begin);
+        let here = ends[first..].iter().take_while(|&&end| end <= fragment.end);
+        let mut scratch = [0; 2 * PIECES_MAX];
+        let item = Item::Video(VideoFragment {
+            sequence: sequence as u32,
+            frame: held.number as u32,
+            captured_us: held.captured_us,
+            length: held.frame.data.len() as u32,
+            offset: begin as u32,
+            index: index as u16,
+            count,
+            size: held.frame.size,
+            codec: held.frame.codec,
+            key: held.frame.key,
+            repeat,
+            piece_ends: U16s::build(here.map(|&end| (end as usize - begin) as u16), &mut scratch),
+            data,
+        });
+        let written = writer.put(&item);
+        if written {
+            fragment.times += 1;
+            fragment.sent_at = now;
+        }
+        Some(written)
+    }
+}
+
+/// Copies what the link needs of a frame, into memory that stays. Piece ends that do not rise to the frame's end are
+/// none.
+fn copy(from: &EncodedFrame, to: &mut EncodedFrame) {
+    to.clear();
+    to.data.extend_from_slice(&from.data);
+    let ends = &from.piece_ends;
+    let rising = ends.first().is_some_and(|&end| end > 0) && ends.is_sorted_by(|a, b| a < b);
+    if rising && ends.last().is_some_and(|&end| end as usize == from.data.len()) {
+        to.piece_ends.extend_from_slice(ends);
+    }
+    (to.codec, to.key, to.size) = (from.codec, from.key, from.size);
+}
+
+/// Cuts a frame into fragments of at most `room` bytes, their piece ends (two bytes each) counted in: as many whole
+/// pieces as fit one behind the other; where not one does, as much of it as fits.
+fn cut(frame: &EncodedFrame, room: usize, now: Instant, fragments: &mut Vec<Fragment>) {
+    fragments.clear();
+    let (length, ends) = (frame.data.len(), &frame.piece_ends);
+    let (mut begin, mut piece) = (0, 0);
+    while begin < length {
+        let mut end = begin;
+        let first = piece;
+        while let Some(&next) = ends.get(piece) {
+            let taken = piece - first + 1;
+            if taken > PIECES_MAX || next as usize - begin + 2 * taken > room {
+                break;
+            }
+            end = next as usize;
+            piece += 1;
+        }
+        if end == begin {
+            end = length.min(begin + if ends.is_empty() { room } else { room - 2 });
+        }
+        fragments.push(Fragment { end: end as u32, sent_at: now, times: 0, queued: false });
+        begin = end;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn fragments_tile_the_frame_and_no_piece_that_fits_is_split(
+            pieces in proptest::collection::vec(1usize..3_000, 0..60), extra in 0usize..5_000, room in ROOM_MIN..1_200,
+        ) {
+            let mut frame = EncodedFrame::default();
+            for piece in &pieces {
+                frame.data.resize(frame.data.len() + piece, 7);
+                frame.end_piece();
+            }
+            if pieces.is_empty() {
+                frame.data.resize(extra, 7);
+            }
+            let mut fragments = Vec::new();
+            cut(&frame, room, Instant::ZERO, &mut fragments);
+            let ends: Vec<usize> = fragments.iter().map(|f| f.end as usize).collect();
+            prop_assert!(ends.is_sorted_by(|a, b| a < b));
+            prop_assert_eq!(ends.last().copied().unwrap_or(0), frame.data.len());
+            let begins = core::iter::once(0).chain(ends.iter().copied());
+            for (begin, &end) in begins.zip(&ends) {
+                let inside = frame.piece_ends.iter().filter(|&&e| e as usize > begin && e as usize <= end).count();
+                prop_assert!(inside <= PIECES_MAX && end - begin + 2 * inside <= room);
+            }
+            let mut begin = 0;
+            for &piece_end in &frame.piece_ends {
+                let split = ends.iter().any(|&e| e > begin && e < piece_end as usize);
+                prop_assert!(!split || piece_end as usize - begin + 2 > room, "piece {begin}..{piece_end}");
+                begin = piece_end as usize;
+            }
+        }
+    }
+}

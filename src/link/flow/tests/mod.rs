@@ -1,0 +1,12 @@
+//! Goal: what a flow promises holds over bad networks. Method: two flows joined by a simulated network under simulated
+//! time, everything drawn from a seed; each frame carries its number and the number of the frame it depends on, so that
+//! what comes out is compared byte for byte and no broken dependency goes unseen.
+
+mod behaviour;
+mod clocks;
+mod control;
+mod hostile;
+mod network;
+mod table;
+
+pub(super) use network::{Network, Path, World};
