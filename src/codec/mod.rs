@@ -3,6 +3,8 @@
 //! Everything here is passive and bounded: a call encodes or decodes one frame and returns. Buffers are the caller's and
 //! are reused.
 
+pub mod opus;
+
 use crate::media::{EncodedFrame, Picture};
 use core::fmt;
 
