@@ -11,6 +11,7 @@ pub mod mjpeg;
 mod video;
 
 pub use video::{Decoder, Encoder, EncoderConfig};
+pub mod opus;
 
 use crate::media::{EncodedFrame, Picture};
 use core::fmt;

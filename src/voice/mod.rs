@@ -1,1 +1,49 @@
-//! skeleton
+//! The voice: what happens to sound between the sound card and the network, both ways.
+//!
+//! ```text
+//!  mic period ──▶ Talk: (echo, noise and gain: their place) · mute · meter · Opus ──▶ packet
+//!  packet ──▶ Playout: store by sequence · decode, FEC, concealment · splices · Drift ──▶ speaker period
+//! ```
+//!
+//! **Passive and pulled.** Nothing here waits. Packets are handed in as they arrive; the playback card's clock pulls one
+//! period each 10 ms, and that pull drives decoding, concealment and drift correction, in the card's own clock domain.
+//! Time comes in as an argument.
+//!
+//! **Delay cannot grow.** [`Playout`] keeps the distance between capture and playback at a target that follows the
+//! measured jitter and is bounded: small errors are resampled away, middling ones spliced out, large ones skipped.
+//!
+//! No call allocates after construction.
+
+mod arrivals;
+mod drift;
+mod meter;
+mod playout;
+mod splice;
+mod store;
+mod talk;
+
+pub use drift::{DRIFT_MAX_PPM, Drift};
+pub use meter::Meter;
+pub use playout::{Played, Playout, PlayoutConfig, PlayoutCounters};
+pub use talk::Talk;
+
+#[cfg(test)]
+mod drift_tests;
+#[cfg(test)]
+mod network_tests;
+#[cfg(test)]
+mod simulation;
+
+/// Nanoseconds that one period lasts, signed for differences of times.
+const PERIOD_NANOS: i64 = crate::media::PERIOD_TIME.as_nanos() as i64;
+
+/// Nanoseconds that `frames` sample frames last.
+const fn frames_to_nanos(frames: i64) -> i64 {
+    // 10⁹ / 48,000 = 62,500 / 3, exactly.
+    frames.saturating_mul(62_500) / 3
+}
+
+/// Sample frames that last `nanos` nanoseconds, rounded down.
+const fn nanos_to_frames(nanos: i64) -> i64 {
+    nanos.saturating_mul(3) / 62_500
+}
