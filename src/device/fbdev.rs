@@ -143,7 +143,9 @@ fn describe(var: &VarInfo, fix: &FixInfo) -> FramebufferInfo {
         size: Size::new(var.xres, var.yres),
         bits_per_pixel: var.bits_per_pixel,
         layout: layout(var),
-        is_double: fix.ypanstep > 0 && var.yres_virtual >= var.yres.saturating_mul(2) && both <= u64::from(fix.smem_len),
+        is_double: fix.ypanstep > 0
+            && var.yres_virtual >= var.yres.saturating_mul(2)
+            && both <= u64::from(fix.smem_len),
     }
 }
 
@@ -302,7 +304,10 @@ mod tests {
         let xrgb = var(32, field(16, 8), field(8, 8), field(0, 8));
         let rgb565 = var(16, field(11, 5), field(5, 6), field(0, 5));
         let rgb555 = var(16, field(10, 5), field(5, 5), field(0, 5));
-        assert_eq!([xrgb, rgb565, rgb555].map(|v| layout(&v)), [Some(PixelLayout::Xrgb8888), Some(PixelLayout::Rgb565), None]);
+        assert_eq!(
+            [xrgb, rgb565, rgb555].map(|v| layout(&v)),
+            [Some(PixelLayout::Xrgb8888), Some(PixelLayout::Rgb565), None]
+        );
     }
 
     #[test]

@@ -150,7 +150,8 @@ impl Y4mSink {
         let (y, uv) = self.frame[self.mark.len()..].split_at_mut(luma);
         let (u, v) = uv.split_at_mut(chroma);
         let widths = [size.width as usize, size.chroma().width as usize];
-        self.blit.planes(picture, &mut PlanarTarget { size, planes: [y, u, v], strides: [widths[0], widths[1], widths[1]] });
+        self.blit
+            .planes(picture, &mut PlanarTarget { size, planes: [y, u, v], strides: [widths[0], widths[1], widths[1]] });
         self.unsent = 0..self.frame.len();
     }
 

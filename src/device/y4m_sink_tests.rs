@@ -62,7 +62,10 @@ fn frames_read_back_as_they_were_shown_with_padded_rows_and_without() {
         let pictures: Vec<_> = (0..3).map(|n| numbered(size, n)).collect();
         let bytes = show_to_file(&pictures, &place(name));
         let (head, frames) = parse(&bytes, size);
-        assert_eq!(head, format!("YUV4MPEG2 W{} H{} F30:1 Ip A1:1 C420jpeg XCOLORRANGE=LIMITED", size.width, size.height));
+        assert_eq!(
+            head,
+            format!("YUV4MPEG2 W{} H{} F30:1 Ip A1:1 C420jpeg XCOLORRANGE=LIMITED", size.width, size.height)
+        );
         assert_eq!(frames.len(), 3);
         for (frame, picture) in frames.iter().zip(&pictures) {
             assert!(*frame == packed(picture), "{name}");

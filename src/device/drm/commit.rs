@@ -116,9 +116,8 @@ pub type Rectangle = [u32; 4];
 impl PlanePort {
     /// Looks the properties up; a driver that lacks one of the first ten is not an atomic one.
     pub fn new(properties: &Properties, crtc: u32) -> io::Result<PlanePort> {
-        const NAMES: [&str; 10] = [
-            "FB_ID", "CRTC_ID", "SRC_X", "SRC_Y", "SRC_W", "SRC_H", "CRTC_X", "CRTC_Y", "CRTC_W", "CRTC_H",
-        ];
+        const NAMES: [&str; 10] =
+            ["FB_ID", "CRTC_ID", "SRC_X", "SRC_Y", "SRC_W", "SRC_H", "CRTC_X", "CRTC_Y", "CRTC_W", "CRTC_H"];
         let mut ids = [(0, 0); 10];
         for (id, name) in ids.iter_mut().zip(NAMES) {
             *id = properties.id(name)?;
@@ -143,14 +142,18 @@ impl PlanePort {
         let source = [0, 0, u64::from(size.0) << 16, u64::from(size.1) << 16];
         let values = [u64::from(u32::from(framebuffer)), u64::from(self.crtc)];
         let values = values.into_iter().chain(source).chain(at.map(u64::from));
-        let slots: Vec<usize> =
-            self.ids.iter().zip(values).map(|((object, property), value)| request.set(*object, *property, value)).collect();
+        let slots: Vec<usize> = self
+            .ids
+            .iter()
+            .zip(values)
+            .map(|((object, property), value)| request.set(*object, *property, value))
+            .collect();
         if let Some((object, property, value)) = self.encoding {
             request.set(object, property, value);
         }
-        let range = self.ranges.map(|[(object, property, limited), (.., full)]| {
-            (request.set(object, property, limited), [limited, full])
-        });
+        let range = self
+            .ranges
+            .map(|[(object, property, limited), (.., full)]| (request.set(object, property, limited), [limited, full]));
         PlaneSlots { framebuffer: slots[0], range }
     }
 

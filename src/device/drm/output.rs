@@ -1,10 +1,10 @@
 //! A lit CRTC: the mode set, layouts of buffers made for it, and the console's state put back at the end.
 
+use super::Options;
 use super::buffer::{Buffer, YUV_FORMATS};
 use super::card::Card;
 use super::commit::{PlanePort, PlaneSlots, Properties, Rectangle, Request};
 use super::pick::Pick;
-use super::Options;
 use crate::media::{ColourRange, Picture, Size};
 use drm::buffer::DrmFourcc;
 use drm::control::{AtomicCommitFlags, Device as _, Mode, PageFlipFlags, connector, crtc, plane};
@@ -69,7 +69,8 @@ impl Output {
     pub fn light(pick: &Pick, options: Options) -> io::Result<(Output, Layout)> {
         let card = pick.card.clone();
         let before = card.get_crtc(pick.crtc).ok();
-        let planes = if options.is_atomic && card.enable_atomic() { Planes::find(&card, pick.crtc, options).ok() } else { None };
+        let planes =
+            if options.is_atomic && card.enable_atomic() { Planes::find(&card, pick.crtc, options).ok() } else { None };
         let (width, height) = pick.mode.size();
         let mut output = Output {
             connector: pick.connector,

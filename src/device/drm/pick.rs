@@ -88,9 +88,8 @@ pub fn pick(target: &DrmTarget) -> Result<Pick, Fault> {
         // A card that only renders has no resources to ask for.
         let Ok(resources) = card.resource_handles() else { continue };
         let connectors = resources.connectors().iter().filter_map(|handle| card.get_connector(*handle, true).ok());
-        let mut connectors: Vec<_> = connectors
-            .filter(|c| target.connector.as_ref().is_none_or(|wanted| *wanted == c.to_string()))
-            .collect();
+        let mut connectors: Vec<_> =
+            connectors.filter(|c| target.connector.as_ref().is_none_or(|wanted| *wanted == c.to_string())).collect();
         // Those that say so first; a stable sort keeps the card's own order.
         connectors.sort_by_key(|c| c.state() != connector::State::Connected);
         for info in connectors {
