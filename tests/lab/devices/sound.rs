@@ -6,6 +6,9 @@ use crate::command::{Background, run, start};
 use crate::guest::RUN;
 use crate::judge::tone;
 use std::fs;
+use std::io::Write;
+use std::process::{Child, Command, Stdio};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 /// Loads a card for each end, called as the end is.
@@ -32,11 +35,40 @@ pub const fn pitch_hz(end: End) -> f64 {
     }
 }
 
-/// Speaks the pitch of `end` into its microphone until the result is dropped.
-pub fn speak(end: End) -> Outcome<Background> {
-    let file = format!("{RUN}/{}-speaks.wav", end.name());
-    fs::write(&file, tone::wav(pitch_hz(end), Duration::from_secs(600)))?;
-    start(&format!("aplay -q -D {} {file}", room_side(end)))
+/// The room at an end, speaking its pitch until dropped, or until its card is pulled out.
+#[derive(Debug)]
+pub struct Speaker {
+    player: Child,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Speaker {
+    /// Begins to speak.
+    pub fn start(end: End) -> Outcome<Speaker> {
+        let rate = tone::RATE_HZ.to_string();
+        let mut player = Command::new("aplay")
+            .args(["-q", "-D", &room_side(end), "-t", "raw", "-f", "S16_LE", "-c", "1", "-r", &rate])
+            .stdin(Stdio::piped())
+            .spawn()?;
+        let mut pipe = player.stdin.take().ok_or("no pipe to the player")?;
+        let thread = std::thread::spawn(move || {
+            // The pipe takes what the card plays, and breaks when the player ends.
+            let mut tone = tone::Tone::of(pitch_hz(end));
+            while pipe.write_all(&tone.next_block()).is_ok() {}
+        });
+        Ok(Speaker { player, thread: Some(thread) })
+    }
+}
+
+impl Drop for Speaker {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.player.kill();
+        let _ = self.player.wait();
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
 }
 
 /// Records what comes out of the loudspeaker of `end`; waits for it.
@@ -44,7 +76,7 @@ pub fn listen(end: End, time: Duration) -> Outcome<Vec<f64>> {
     let file = format!("{RUN}/{}-hears.raw", end.name());
     let (card, rate, seconds) = (room_side(end), tone::RATE_HZ, time.as_secs().max(1));
     run(&format!("arecord -q -D {card} -f S16_LE -c 1 -r {rate} -d {seconds} -t raw {file}"))?;
-    Ok(fs::read(file)?.chunks_exact(2).map(|b| f64::from(i16::from_le_bytes([b[0], b[1]])) / 32768.0).collect())
+    Ok(tone::samples(&fs::read(file)?))
 }
 
 /// A card that was pulled out, until [`Unplugged::plug_in`].

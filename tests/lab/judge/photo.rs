@@ -132,7 +132,7 @@ impl Photo {
     /// Writes it as a PPM, for people.
     pub fn save(&self, path: &str) -> Outcome {
         let mut file = BufWriter::new(File::create(path)?);
-        write!(file, "P6 {} {} 255\n", self.width, self.height)?;
+        writeln!(file, "P6 {} {} 255", self.width, self.height)?;
         for row in self.bytes.chunks_exact(self.pitch) {
             for x in 0..self.width as usize {
                 file.write_all(&(self.pixel)(row, x))?;

@@ -1,33 +1,36 @@
-//! Tones: made as a WAV file, and found again in what was recorded.
+//! Tones: made, and found again in what was recorded.
 
 use std::f64::consts::TAU;
-use std::time::Duration;
 
 /// Samples a second, as stations use them.
 pub const RATE_HZ: u32 = 48_000;
 
-/// A tone at half of full scale: one channel of 16 bits (the header is that of RIFF/WAVE, format 1).
-pub fn wav(pitch_hz: f64, time: Duration) -> Vec<u8> {
-    let count = time.as_secs() as u32 * RATE_HZ;
-    let bytes = count * 2;
-    let mut wav = Vec::with_capacity(bytes as usize + 44);
-    wav.extend(b"RIFF");
-    wav.extend((36 + bytes).to_le_bytes());
-    wav.extend(b"WAVEfmt ");
-    wav.extend(16u32.to_le_bytes());
-    for half in [1u16, 1] {
-        wav.extend(half.to_le_bytes());
+/// A tone at half of full scale, made block by block without a seam.
+#[derive(Debug)]
+pub struct Tone {
+    pitch_hz: f64,
+    made: u64,
+}
+
+impl Tone {
+    /// From its beginning.
+    pub fn of(pitch_hz: f64) -> Tone {
+        Tone { pitch_hz, made: 0 }
     }
-    wav.extend(RATE_HZ.to_le_bytes());
-    wav.extend((RATE_HZ * 2).to_le_bytes());
-    for half in [2u16, 16] {
-        wav.extend(half.to_le_bytes());
+
+    /// The next tenth of a second: one channel of 16 bits, little-endian.
+    pub fn next_block(&mut self) -> Vec<u8> {
+        let count = u64::from(RATE_HZ / 10);
+        let step = TAU * self.pitch_hz / f64::from(RATE_HZ);
+        let block = self.made..self.made + count;
+        self.made += count;
+        block.flat_map(|n| ((16384.0 * (step * n as f64).sin()) as i16).to_le_bytes()).collect()
     }
-    wav.extend(b"data");
-    wav.extend(bytes.to_le_bytes());
-    let step = TAU * pitch_hz / f64::from(RATE_HZ);
-    wav.extend((0..count).flat_map(|n| ((16384.0 * (step * f64::from(n)).sin()) as i16).to_le_bytes()));
-    wav
+}
+
+/// Samples of one channel of 16 bits, little-endian; full scale is 1.
+pub fn samples(bytes: &[u8]) -> Vec<f64> {
+    bytes.chunks_exact(2).map(|pair| f64::from(i16::from_le_bytes([pair[0], pair[1]])) / 32768.0).collect()
 }
 
 /// The share of the sound's energy that lies at `pitch_hz`, from 0 to 1 (Goertzel's filter with a Hann window); 0 for

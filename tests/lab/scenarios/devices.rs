@@ -19,8 +19,8 @@ pub fn play(_: &Order) -> Outcome<String> {
     let found = a_tone_passes_through_a_card()?;
     a_card_can_be_pulled_out()?;
     a_button_can_be_pressed()?;
-    let delay = a_network_can_be_spoilt()?;
-    Ok(format!("tone {:.0} % pure, delay {:.0} ms for 40 ms", found * 100.0, delay.as_secs_f64() * 1000.0))
+    a_network_can_be_spoilt()?;
+    Ok(format!("a tone is {:.1} % pure", found * 100.0))
 }
 
 /// The player's frames come out of v4l2loopback, raw and as JPEG.
@@ -94,12 +94,10 @@ fn a_screen_can_be_photographed() -> Outcome {
 
 /// Spoken on the room's side and recorded on the station's.
 fn a_tone_passes_through_a_card() -> Outcome<f64> {
-    let _speaking = sound::speak(End::Near)?;
+    let _speaking = sound::Speaker::start(End::Near)?;
     let station = sound::station_side(End::Near);
     run(&format!("arecord -q -D {station} -f S16_LE -c 1 -r 48000 -d 1 -t raw /run/tone.raw"))?;
-    let bytes = std::fs::read("/run/tone.raw")?;
-    let heard: Vec<f64> =
-        bytes.chunks_exact(2).map(|b| f64::from(i16::from_le_bytes([b[0], b[1]])) / 32768.0).collect();
+    let heard = tone::samples(&std::fs::read("/run/tone.raw")?);
     // The first half may hold the moment at which the two sides met.
     let heard = &heard[heard.len() / 2..];
     let (right, wrong) =
@@ -115,7 +113,7 @@ fn a_tone_passes_through_a_card() -> Outcome<f64> {
 }
 
 fn a_card_can_be_pulled_out() -> Outcome {
-    let playing = sound::speak(End::Far)?;
+    let playing = sound::Speaker::start(End::Far)?;
     let gone = || !std::fs::read_to_string("/proc/asound/cards").is_ok_and(|cards| cards.contains("[far"));
     let unplugged = sound::Unplugged::pull(End::Far)?;
     wait_for("the card is gone", Duration::from_secs(5), || gone().then_some(()))?;
@@ -134,7 +132,7 @@ fn a_button_can_be_pressed() -> Outcome {
 }
 
 /// A packet there and back takes the delays of both ends.
-fn a_network_can_be_spoilt() -> Outcome<Duration> {
+fn a_network_can_be_spoilt() -> Outcome {
     let network = Network::lay(Ip::V6)?;
     let far = Ip::V6.address(End::Far);
     let ping = format!("busybox ping -q -c 1 -W 5 {far}");
@@ -150,5 +148,5 @@ fn a_network_can_be_spoilt() -> Outcome<Duration> {
     }
     network.join()?;
     network::inside(End::Near, &ping)?;
-    if delay < Duration::from_millis(40) { Err("netem did not delay".into()) } else { Ok(delay) }
+    if delay < Duration::from_millis(40) { Err("netem did not delay".into()) } else { Ok(()) }
 }

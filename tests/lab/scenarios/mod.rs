@@ -1,6 +1,16 @@
 //! The scenarios: a file each, in the order in which they are run.
 
+mod call_ipv4;
+mod call_ipv6;
+mod call_lossy;
+mod camera_mjpeg;
+mod camera_unplugged;
 mod devices;
+mod network_cut;
+mod peer_frozen;
+mod peer_killed;
+mod soak;
+mod sound_unplugged;
 
 use crate::Outcome;
 use crate::machine::Order;
@@ -28,12 +38,22 @@ const fn scenario(name: &'static str, limit_s: u64, play: Play, about: &'static 
 }
 
 /// All of them.
-pub const ALL: &[Scenario] = &[scenario(
-    "devices",
-    60,
-    devices::play,
-    "the lab itself: cameras, screens, sound cards, buttons and networks do what scenarios rely on",
-)];
+pub const ALL: &[Scenario] = &[
+    scenario("devices", 60, devices::play, "the lab itself: its devices do what the other scenarios rely on"),
+    scenario("call_ipv4", 90, call_ipv4::play, "two stations see and hear each other over IPv4"),
+    scenario("call_ipv6", 90, call_ipv6::play, "the same over IPv6"),
+    scenario("call_lossy", 90, call_lossy::play, "the same with 2 % loss and 10 ms of jitter"),
+    scenario("camera_mjpeg", 90, camera_mjpeg::play, "JPEG from a camera is passed on as it is"),
+    scenario("camera_unplugged", 120, camera_unplugged::play, "a camera goes and comes back"),
+    scenario("sound_unplugged", 120, sound_unplugged::play, "a sound card goes and comes back"),
+    scenario("network_cut", 120, network_cut::play, "the network is gone for 10 s"),
+    scenario("peer_killed", 120, peer_killed::play, "a station dies and is started again"),
+    scenario("peer_frozen", 120, peer_frozen::play, "a station stands still for 10 s and shows nothing old"),
+    Scenario {
+        only_when_named: true,
+        ..scenario("soak", 300, soak::play, "an hour's call ends as it began (VISAVIS_LAB_SECONDS)")
+    },
+];
 
 /// The scenario called `name`.
 pub fn find(name: &str) -> Outcome<Play> {
