@@ -145,14 +145,13 @@ impl Call {
     /// what it showed instead stays in the run folder.
     pub fn wait_sight(&mut self, end: End, what: &str, is_it: impl Fn(&Call, Sight) -> bool) -> Outcome<Duration> {
         let what = format!("the {} screen shows {what}", end.name());
-        let waited = wait_for(&what, PATIENCE, || self.sight(end).ok().filter(|&sight| is_it(self, sight)));
-        for end in End::BOTH {
-            if let Some(station) = &mut self.stations[end.index()] {
-                station.must_run()?;
-            }
-        }
+        // A station that has ended will not come to show anything.
+        let waited = wait_for(&what, PATIENCE, || match self.all_must_run() {
+            Ok(()) => self.sight(end).ok().filter(|&sight| is_it(self, sight)).map(|_| Ok(())),
+            Err(error) => Some(Err(error)),
+        });
         match waited {
-            Ok((_, took)) => Ok(took),
+            Ok((seen, took)) => seen.map(|()| took),
             Err(error) => {
                 let seen = self.sight(end)?;
                 if let Some(photo) = self.screens[end.index()].photograph()? {
@@ -161,6 +160,10 @@ impl Call {
                 Err(format!("{error}; it shows {seen:?}").into())
             }
         }
+    }
+
+    fn all_must_run(&mut self) -> Outcome {
+        self.stations.iter_mut().flatten().try_for_each(Station::must_run)
     }
 
     /// Looks at the screen at `end` for `time`.
