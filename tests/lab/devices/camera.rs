@@ -1,0 +1,135 @@
+//! Cameras: vivid, which makes its own picture and its own faults, and v4l2loopback, fed with the clip.
+
+use super::End;
+use crate::Outcome;
+use crate::command::run;
+use crate::judge::clip;
+use std::fs::File;
+use std::io::Write;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+use v4l::video::Output;
+use v4l::{Device, Format, FourCC};
+
+/// vivid's webcams: a single-planar and a multi-planar one.
+pub const VIVID: [&str; 2] = ["/dev/video0", "/dev/video1"];
+/// The cameras of the two ends that are fed with the clip.
+pub const LOOPBACK: [&str; 2] = ["/dev/video10", "/dev/video11"];
+
+/// Loads vivid with two cameras at [`VIVID`] that show colour bars.
+pub fn load_vivid() -> Outcome {
+    run("modprobe vivid n_devs=2 node_types=0x1,0x1 num_inputs=1,1 input_types=0,0 multiplanar=1,2").map(drop)
+}
+
+/// Loads v4l2loopback with a camera for each end. A camera is one only while somebody feeds it.
+pub fn load_loopback() -> Outcome {
+    run("modprobe v4l2loopback devices=2 video_nr=10,11 card_label=near,far exclusive_caps=1,1 max_buffers=4").map(drop)
+}
+
+/// vivid pulled out: whoever streams gets ENODEV, and so does whoever opens it, until this is dropped.
+#[derive(Debug)]
+pub struct Unplugged {
+    // vivid comes back when the last file that was open at the time is closed; this one is the last.
+    _held: File,
+}
+
+impl Unplugged {
+    /// Pulls the camera at `device` out.
+    pub fn pull(device: &str) -> Outcome<Unplugged> {
+        let held = File::open(device)?;
+        run(&format!("v4l2-ctl -d {device} -c disconnect=1"))?;
+        Ok(Unplugged { _held: held })
+    }
+}
+
+/// What a fed camera delivers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Feed {
+    /// Planar 4:2:0 (`YU12`).
+    Raw,
+    /// A JPEG a frame (`MJPG`), as most webcams above VGA do.
+    Mjpeg,
+}
+
+/// Plays the clip into a v4l2loopback camera in real time, until dropped.
+#[derive(Debug)]
+pub struct Player {
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    stop: AtomicBool,
+    /// The number of the frame that was last given to the camera.
+    newest: AtomicU32,
+    /// When each frame was given to it, by number.
+    given_at: Mutex<Vec<Instant>>,
+    fault: Mutex<Option<String>>,
+}
+
+impl Player {
+    /// Starts to play from frame 0 into the camera of `end`.
+    pub fn start(end: End, feed: Feed) -> Outcome<Player> {
+        let mut device = Device::with_path(LOOPBACK[end.index()])?;
+        let fourcc = FourCC::new(if feed == Feed::Raw { b"YU12" } else { b"MJPG" });
+        let (width, height) = clip::SIZE;
+        device.set_format(&Format::new(width, height, fourcc))?;
+        let shared = Arc::new(Shared::default());
+        let thread = std::thread::spawn({
+            let shared = Arc::clone(&shared);
+            move || {
+                if let Err(error) = play(&mut device, feed, &shared) {
+                    *shared.fault.lock().expect("no holder panics") = Some(error.to_string());
+                }
+            }
+        });
+        Ok(Player { shared, thread: Some(thread) })
+    }
+
+    /// How old frame `number` is now, counted from when the camera had it; `None` if it was not played yet.
+    pub fn age(&self, number: u32) -> Option<Duration> {
+        self.shared.given_at.lock().expect("no holder panics").get(number as usize).map(Instant::elapsed)
+    }
+
+    /// The newest frame's number.
+    ///
+    /// # Errors
+    /// The player has stopped, and why.
+    pub fn newest(&self) -> Outcome<u32> {
+        match &*self.shared.fault.lock().expect("no holder panics") {
+            Some(fault) => Err(format!("the player stopped: {fault}").into()),
+            None => Ok(self.shared.newest.load(Ordering::Acquire)),
+        }
+    }
+}
+
+impl Drop for Player {
+    fn drop(&mut self) {
+        self.shared.stop.store(true, Ordering::Release);
+        if let Some(thread) = self.thread.take() {
+            // A panic in it has been printed already.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn play(device: &mut Device, feed: Feed, shared: &Shared) -> Outcome {
+    let mut picture = clip::blank();
+    let start = Instant::now();
+    for number in 0.. {
+        clip::draw(number, &mut picture);
+        let frame = if feed == Feed::Raw { picture.clone() } else { clip::jpeg(&picture)? };
+        let due = start + clip::FRAME_TIME * number;
+        std::thread::sleep(due.saturating_duration_since(Instant::now()));
+        if shared.stop.load(Ordering::Acquire) {
+            break;
+        }
+        shared.given_at.lock().expect("no holder panics").push(Instant::now());
+        shared.newest.store(number, Ordering::Release);
+        device.write_all(&frame)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,167 @@
+//! Outside: picks the scenarios, boots a machine for each, and prints how they went in the manner of `cargo test`.
+
+use crate::machine::{self, Order, Verdict};
+use crate::scenarios::{self, Scenario};
+use crate::{Outcome, command};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
+use std::time::{Duration, Instant};
+
+const FOLDER: &str = env!("CARGO_MANIFEST_DIR");
+/// How long `soak` goes on unless VISAVIS_LAB_SECONDS says otherwise.
+const SOAK_SECONDS: u64 = 3600;
+/// A test program brings no time limit of its own.
+const PROGRAM_LIMIT: Duration = Duration::from_secs(300);
+
+/// Something to run in a machine: a scenario, or another test program of this project.
+struct Job {
+    name: String,
+    program: Option<PathBuf>,
+    limit: Duration,
+}
+
+pub fn main() -> ExitCode {
+    if std::env::var_os("VISAVIS_LAB").is_none() {
+        println!("lab: no machine is booted without VISAVIS_LAB=1; `make lab` does it all");
+        return ExitCode::SUCCESS;
+    }
+    match run_all(std::env::args().skip(1).collect()) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("lab: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run_all(arguments: Vec<String>) -> Outcome<bool> {
+    let (options, filters): (Vec<_>, Vec<_>) = arguments.into_iter().partition(|word| word.starts_with("--"));
+    if options.iter().any(|option| option == "--list") {
+        for Scenario { name, about, .. } in scenarios::ALL {
+            println!("{name:<18} {about}");
+        }
+        return Ok(true);
+    }
+    let jobs = jobs(&filters)?;
+    let kernel = kernel()?;
+    println!("\nrunning {} scenarios", jobs.len());
+    let start = Instant::now();
+    let passed = jobs.iter().filter(|job| passes(job, &kernel)).count();
+    let failed = jobs.len() - passed;
+    println!(
+        "\ntest result: {}. {passed} passed; {failed} failed; 0 ignored; 0 measured; 0 filtered out; finished in {:.2}s\n",
+        if failed == 0 { "ok" } else { "FAILED" },
+        start.elapsed().as_secs_f64()
+    );
+    Ok(failed == 0)
+}
+
+/// The jobs whose name has one of `filters` in it; without filters all but those that run only when named.
+fn jobs(filters: &[String]) -> Outcome<Vec<Job>> {
+    let seconds = Duration::from_secs(seconds());
+    let mut jobs: Vec<Job> = scenarios::ALL
+        .iter()
+        .filter(|scenario| !scenario.only_when_named || filters.iter().any(|filter| filter == scenario.name))
+        .map(|scenario| Job {
+            name: scenario.name.into(),
+            program: None,
+            limit: if scenario.only_when_named { scenario.limit + seconds } else { scenario.limit },
+        })
+        .collect();
+    jobs.extend(programs()?);
+    jobs.retain(|job| filters.is_empty() || filters.iter().any(|filter| job.name.contains(filter.as_str())));
+    if jobs.is_empty() {
+        return Err(format!("no scenario is called {}; --list shows them", filters.join(" or ")).into());
+    }
+    Ok(jobs)
+}
+
+/// The project's other test programs that want real devices: `tests/lab_*.rs`, built by cargo.
+fn programs() -> Outcome<Vec<Job>> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(Path::new(FOLDER).join("tests"))? {
+        let name = entry?.file_name().to_string_lossy().into_owned();
+        names.extend(name.strip_suffix(".rs").filter(|name| name.starts_with("lab_")).map(String::from));
+    }
+    if names.is_empty() {
+        return Ok(Vec::new());
+    }
+    names.sort();
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.current_dir(FOLDER).args(["test", "--no-run", "--message-format=json-render-diagnostics"]);
+    if !cfg!(debug_assertions) {
+        cargo.arg("--release");
+    }
+    cargo.args(names.iter().flat_map(|name| ["--test", name]));
+    let output = cargo.stderr(Stdio::inherit()).output()?;
+    if !output.status.success() {
+        return Err("the other test programs do not build".into());
+    }
+    let messages = String::from_utf8(output.stdout)?;
+    let artifacts = messages.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+    Ok(artifacts
+        .filter_map(|message| {
+            let name = message["target"]["name"].as_str().filter(|name| name.starts_with("lab_"))?;
+            let program = message["executable"].as_str()?;
+            Some(Job { name: name.into(), program: Some(program.into()), limit: PROGRAM_LIMIT })
+        })
+        .collect())
+}
+
+/// The folder that holds the machine's kernel, made now if need be.
+fn kernel() -> Outcome<PathBuf> {
+    let build = Path::new(FOLDER).join("tests/lab/kernel/build");
+    let output = Command::new(build).stderr(Stdio::inherit()).output()?;
+    if !output.status.success() {
+        return Err("the lab's kernel could not be built".into());
+    }
+    Ok(PathBuf::from(String::from_utf8(output.stdout)?.trim()))
+}
+
+fn passes(job: &Job, kernel: &Path) -> bool {
+    // A line is printed whole when its scenario is done, since a long scenario's log may be followed meanwhile.
+    let run = std::env::temp_dir().join(format!("visavis-lab-{}-{}", std::process::id(), job.name));
+    let start = Instant::now();
+    let order = Order {
+        scenario: job.name.clone(),
+        program: job.program.clone(),
+        seconds: seconds(),
+        modules: kernel.join("mods/lib/modules"),
+        folder: FOLDER.into(),
+    };
+    let verdict = machine::run(kernel, &run, &order, job.limit);
+    let took = start.elapsed().as_secs_f64();
+    match verdict {
+        Ok(Verdict::Passed(note)) => {
+            let note = if note.is_empty() { note } else { format!("{note}; ") };
+            println!("test {} ... ok ({note}{took:.1} s in all)", job.name);
+            // Nobody looks for the traces of what went well.
+            let _ = fs::remove_dir_all(&run);
+            true
+        }
+        Ok(Verdict::Failed(why)) => failure(job, &run, &why),
+        Err(error) => failure(job, &run, &error.to_string()),
+    }
+}
+
+/// Prints why a scenario failed, and the end of what it and its stations said.
+fn failure(job: &Job, run: &Path, why: &str) -> bool {
+    println!("test {} ... FAILED: {why}", job.name);
+    let mut logs: Vec<PathBuf> = fs::read_dir(run).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
+    logs.retain(|path| path.extension().is_some_and(|extension| extension == "log"));
+    logs.sort();
+    for log in logs {
+        let text = fs::read_to_string(&log).unwrap_or_default();
+        if !text.trim().is_empty() {
+            println!("--- the end of {}:\n{}", log.display(), command::last_lines(&text, 30));
+        }
+    }
+    println!("--- all that it left is in {}", run.display());
+    false
+}
+
+fn seconds() -> u64 {
+    std::env::var("VISAVIS_LAB_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(SOAK_SECONDS)
+}

@@ -1,0 +1,62 @@
+//! The scenarios: a file each, in the order in which they are run.
+
+mod call_ipv4;
+mod call_ipv6;
+mod call_lossy;
+mod camera_mjpeg;
+mod camera_unplugged;
+mod devices;
+mod network_cut;
+mod peer_frozen;
+mod peer_killed;
+mod soak;
+mod sound_unplugged;
+
+use crate::Outcome;
+use crate::machine::Order;
+use std::time::Duration;
+
+/// What a scenario does; gives what it measured, for the line that is printed.
+pub type Play = fn(&Order) -> Outcome<String>;
+
+/// A scenario.
+pub struct Scenario {
+    /// Its name, which is also its file's.
+    pub name: &'static str,
+    /// What it shows, in one sentence.
+    pub about: &'static str,
+    /// When the machine is switched off if it is not done by then; generous, since this machine has other work too.
+    pub limit: Duration,
+    /// Not part of a run of all.
+    pub only_when_named: bool,
+    /// The scenario itself.
+    pub play: Play,
+}
+
+const fn scenario(name: &'static str, limit_s: u64, play: Play, about: &'static str) -> Scenario {
+    Scenario { name, about, limit: Duration::from_secs(limit_s), only_when_named: false, play }
+}
+
+/// All of them.
+pub const ALL: &[Scenario] = &[
+    scenario("devices", 60, devices::play, "the lab itself: its devices do what the other scenarios rely on"),
+    scenario("call_ipv4", 90, call_ipv4::play, "two stations see and hear each other over IPv4"),
+    scenario("call_ipv6", 90, call_ipv6::play, "the same over IPv6"),
+    scenario("call_lossy", 90, call_lossy::play, "the same with 2 % loss and 10 ms of jitter"),
+    scenario("camera_mjpeg", 90, camera_mjpeg::play, "JPEG from a camera is passed on as it is"),
+    scenario("camera_unplugged", 120, camera_unplugged::play, "a camera goes and comes back"),
+    scenario("sound_unplugged", 120, sound_unplugged::play, "a sound card goes and comes back"),
+    scenario("network_cut", 120, network_cut::play, "the network is gone for 10 s"),
+    scenario("peer_killed", 120, peer_killed::play, "a station dies and is started again"),
+    scenario("peer_frozen", 120, peer_frozen::play, "a station stands still for 10 s and shows nothing old"),
+    Scenario {
+        only_when_named: true,
+        ..scenario("soak", 300, soak::play, "an hour's call ends as it began (VISAVIS_LAB_SECONDS)")
+    },
+];
+
+/// The scenario called `name`.
+pub fn find(name: &str) -> Outcome<Play> {
+    let found = ALL.iter().find(|scenario| scenario.name == name);
+    Ok(found.ok_or_else(|| format!("no scenario is called {name}"))?.play)
+}

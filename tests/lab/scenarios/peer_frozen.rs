@@ -1,0 +1,48 @@
+//! The far station stands still for 10 s, as under a debugger or on a dying SD card: afterwards it shows nothing old.
+
+use crate::Outcome;
+use crate::call::{Call, Plan, STALE};
+use crate::devices::End;
+use crate::judge::photo::Sight;
+use crate::machine::Order;
+use std::time::{Duration, Instant};
+
+const FROZEN: Duration = Duration::from_secs(10);
+/// Longer than the queues of a station that gets this wrong could last without being seen.
+const AFTERWARDS: Duration = Duration::from_secs(4);
+
+pub fn play(_: &Order) -> Outcome<String> {
+    let (mut call, _) = Call::begin(Plan::default(), None)?;
+    call.station(End::Far)?.freeze()?;
+    std::thread::sleep(FROZEN);
+    let frozen_at = call.sight(End::Far)?;
+    call.station(End::Far)?.thaw()?;
+
+    let start = Instant::now();
+    let mut back = None;
+    let mut oldest = Duration::ZERO;
+    while start.elapsed() < AFTERWARDS {
+        // The picture that was there all the time stays until a new one comes; every new one must be young.
+        let sight = call.sight(End::Far)?;
+        if same_frame(sight, frozen_at) {
+            continue;
+        }
+        if let Some(age) = call.age(End::Far)? {
+            oldest = oldest.max(age);
+            back.get_or_insert(start.elapsed());
+        }
+    }
+    assert!(oldest < STALE, "after the freeze a picture is shown that is {} ms old", oldest.as_millis());
+    let back = back.ok_or("no picture came after the freeze")?;
+    for end in End::BOTH {
+        call.wait_live(end)?;
+        call.wait_heard(end)?;
+        call.watch(end, Duration::from_secs(2))?.must_be_live()?;
+    }
+    call.end()?;
+    Ok(format!("recovered in {:.1} s, nothing shown was older than {} ms", back.as_secs_f64(), oldest.as_millis()))
+}
+
+fn same_frame(a: Sight, b: Sight) -> bool {
+    matches!((a, b), (Sight::Clip { number: a, .. }, Sight::Clip { number: b, .. }) if a == b)
+}
