@@ -8,10 +8,10 @@ pub mod convert;
 pub mod deflate;
 pub mod h264;
 pub mod mjpeg;
+pub mod opus;
 mod video;
 
 pub use video::{Decoder, Encoder, EncoderConfig};
-pub mod opus;
 
 use crate::media::{EncodedFrame, Picture};
 use core::fmt;
