@@ -3,6 +3,8 @@
 //! A stage never ends by itself: a device's fault is put into its [`Health`], waited out with a growing pause, and
 //! the device is opened again.
 
+pub mod compress;
+pub mod expand;
 mod health;
 
 pub use health::{Health, Pause, State};
