@@ -1,1 +1,3 @@
-//! skeleton
+//! The `visavis` program: one file per subcommand.
+
+pub mod bench;

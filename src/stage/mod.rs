@@ -4,6 +4,8 @@
 //! the device is opened again.
 
 pub mod capture;
+pub mod compress;
+pub mod expand;
 mod health;
 
 pub use health::{Health, Pause, State};

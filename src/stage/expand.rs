@@ -1,0 +1,185 @@
+//! The expand thread: encoded frames in, in order; pictures out, the newest wins. Its clock is the network's.
+//!
+//! **What depends on a lost frame is never shown.** After an error or a gap in the numbers nothing is decoded until a
+//! key frame comes, and the net loop is told to ask for one.
+
+use super::Context;
+use crate::codec::{CodecError, Decoder, VideoDecoder};
+use crate::media::{DecodedFrame, EncodedFrame, Picture, Size};
+use crate::ring::{Consumer, Lent, Pool, Sender};
+use crate::stats::{Counter, Histogram};
+use crate::sys::clock;
+use crate::sys::poll;
+use crate::sys::wake::Wake;
+use crate::time::{Duration, Instant};
+use nix::poll::{PollFd, PollFlags};
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+
+/// One being decoded, one in the mailbox, one on the screen and one on its way there, one to spare.
+const SLOTS: usize = 5;
+/// A key frame that has not come by then is asked for again: longer than any round trip in which a call is bearable.
+const ASK_AGAIN: Duration = Duration::from_millis(500);
+
+/// What the thread did, and what it wants.
+#[derive(Debug, Default)]
+pub struct ExpandStats {
+    /// Frames taken out of the queue.
+    pub taken: Counter,
+    /// Dropped: they refer to a frame that is not there.
+    pub dropped_no_reference: Counter,
+    /// Dropped: the decoder refused them.
+    pub dropped_broken: Counter,
+    /// Decoded.
+    pub decoded: Counter,
+    /// Decoded, but replaced by a newer one before they were shown.
+    pub replaced: Counter,
+    /// Decoded, but not shown, since the screen held all slots.
+    pub unshown: Counter,
+    /// Key frames asked for.
+    pub key_requests: Counter,
+    /// From the arrival of the last byte to the start of decoding.
+    pub waited: Histogram,
+    /// Decoding.
+    pub decode: Histogram,
+    wants_key_frame: AtomicBool,
+}
+
+impl ExpandStats {
+    /// Whether a key frame is to be asked for; answers yes once for each request.
+    pub fn take_key_request(&self) -> bool {
+        self.wants_key_frame.swap(false, Ordering::Relaxed)
+    }
+}
+
+/// Starts the thread. It ends when `ctx.stop` says so.
+///
+/// # Errors
+/// Where the system has no thread to give.
+pub fn spawn(
+    ctx: Context,
+    mut frames: Consumer<Lent<EncodedFrame>>,
+    wake: Wake,
+    out: Sender<Lent<DecodedFrame>>,
+    out_wake: Wake,
+    stats: Arc<ExpandStats>,
+) -> std::io::Result<JoinHandle<()>> {
+    let mut expand = Expand::new(out, stats);
+    std::thread::Builder::new().name("expand".into()).spawn(move || {
+        while !ctx.stop.is_stopped() {
+            wake.drain();
+            while let Some(frame) = frames.take() {
+                match expand.handle(&frame) {
+                    Outcome::Shown => out_wake.signal(),
+                    Outcome::KeyFrameWanted => ctx.net.signal(),
+                    Outcome::Dropped => {}
+                }
+            }
+            let mut fds = [&wake.as_fd(), &ctx.stop.as_fd()].map(|fd| PollFd::new(*fd, PollFlags::POLLIN));
+            if let Err(error) = poll::wait(&mut fds, None) {
+                // Only a kernel out of memory gets here; without a wait the loop would spin.
+                tracing::error!("expand: cannot wait (ppoll): {error}; the thread ends");
+                return;
+            }
+        }
+    })
+}
+
+/// Whom to wake after a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outcome {
+    Shown,
+    Dropped,
+    KeyFrameWanted,
+}
+
+/// The thread's state.
+#[derive(Debug)]
+struct Expand {
+    out: Sender<Lent<DecodedFrame>>,
+    stats: Arc<ExpandStats>,
+    slots: Pool<DecodedFrame>,
+    decoder: Decoder,
+    /// Takes a picture that no slot is free for: the frames after it refer to it.
+    unshown: Picture,
+    /// The number that the next frame must have, unless it is a key frame; `None` while only that will do.
+    expected: Option<u64>,
+    asked_at: Option<Instant>,
+    /// The last frame failed: said once, not for each.
+    failing: bool,
+}
+
+impl Expand {
+    fn new(out: Sender<Lent<DecodedFrame>>, stats: Arc<ExpandStats>) -> Expand {
+        let smallest = Size::new(2, 2);
+        Expand {
+            out,
+            stats,
+            slots: Pool::new((0..SLOTS).map(|_| DecodedFrame::new(smallest))),
+            decoder: Decoder::new(),
+            unshown: Picture::new(smallest),
+            expected: None,
+            asked_at: None,
+            failing: false,
+        }
+    }
+
+    fn handle(&mut self, frame: &EncodedFrame) -> Outcome {
+        self.stats.taken.bump();
+        let started = clock::now();
+        self.stats.waited.record(started.since(frame.ready_at));
+        if !frame.key && self.expected != Some(frame.number) {
+            self.stats.dropped_no_reference.bump();
+            self.expected = None;
+            return self.ask(started);
+        }
+        let mut slot = self.slots.claim();
+        let picture = slot.as_mut().map_or(&mut self.unshown, |slot| &mut slot.picture);
+        let decoded = self.decoder.decode(frame, picture);
+        let now = clock::now();
+        self.stats.decode.record(now.since(started));
+        if let Err(error) = decoded {
+            self.stats.dropped_broken.bump();
+            self.complain(&error);
+            self.expected = None;
+            return self.ask(now);
+        }
+        self.stats.decoded.bump();
+        (self.expected, self.asked_at, self.failing) = (Some(frame.number + 1), None, false);
+        let Some(mut slot) = slot else {
+            self.stats.unshown.bump();
+            return Outcome::Dropped;
+        };
+        slot.number = frame.number;
+        slot.captured_at = frame.captured_at;
+        slot.received_at = frame.ready_at;
+        slot.decoded_at = now;
+        if self.out.put(slot.lend()).is_some() {
+            self.stats.replaced.bump();
+        }
+        Outcome::Shown
+    }
+
+    /// Asks for a key frame, unless that was done a moment ago.
+    fn ask(&mut self, now: Instant) -> Outcome {
+        if self.asked_at.is_some_and(|at| now.since(at) < ASK_AGAIN) {
+            return Outcome::Dropped;
+        }
+        self.asked_at = Some(now);
+        self.stats.key_requests.bump();
+        self.stats.wants_key_frame.store(true, Ordering::Relaxed);
+        Outcome::KeyFrameWanted
+    }
+
+    fn complain(&mut self, error: &CodecError) {
+        if !core::mem::replace(&mut self.failing, true) {
+            tracing::debug!("expand: {error}; waiting for a key frame");
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "expand_tests.rs"]
+mod tests;
