@@ -75,8 +75,8 @@ impl core::fmt::Debug for Mp4 {
 impl Mp4 {
     /// Reads the table of contents.
     pub fn open(name: &str, file: File) -> Result<Mp4, Fault> {
-        let contents = read_contents(name, &file)?;
-        let (track, sound) = parse_contents(name, &contents)?;
+        let (contents, end) = read_contents(name, &file)?;
+        let (track, sound) = parse_contents(name, &contents, end)?;
         if sound {
             tracing::info!(film = name, "its sound is left out: picture only");
         }
@@ -107,6 +107,12 @@ impl Mp4 {
         };
         mp4.feed_parameters()?;
         Ok(mp4)
+    }
+
+    /// Offset, length and time of each sample.
+    #[cfg(test)]
+    pub fn index(&self) -> Vec<(u64, u64, u64)> {
+        self.track.samples.iter().map(|s| (s.offset, u64::from(s.len), s.at)).collect()
     }
 
     fn feed_parameters(&mut self) -> Result<(), Fault> {
@@ -237,8 +243,8 @@ fn to_annex_b(sample: &[u8], length_bytes: usize, out: &mut Vec<u8>) -> Option<(
     Some(())
 }
 
-/// Finds the `moov` box among the file's own boxes, and reads it.
-fn read_contents(name: &str, file: &File) -> Result<Vec<u8>, Fault> {
+/// Finds the `moov` box among the file's own boxes, and reads it; and says where the file ends.
+fn read_contents(name: &str, file: &File) -> Result<(Vec<u8>, u64), Fault> {
     let fault = |e| Fault::new(name, "read it (pread)", e);
     let end = file.metadata().map_err(fault)?.len();
     let mut at = 0u64;
@@ -253,7 +259,7 @@ fn read_contents(name: &str, file: &File) -> Result<Vec<u8>, Fault> {
             }
             let mut contents = vec![0; len as usize];
             file.read_exact_at(&mut contents, at + header).map_err(fault)?;
-            return Ok(contents);
+            return Ok((contents, end));
         }
         at = at.saturating_add(len);
     }
@@ -296,7 +302,7 @@ fn find_path<'a>(bytes: &'a [u8], path: &[&[u8; 4]]) -> Option<&'a [u8]> {
 }
 
 /// The first track of pictures, and whether there is one of sound.
-fn parse_contents(name: &str, contents: &[u8]) -> Result<(Track, bool), Fault> {
+fn parse_contents(name: &str, contents: &[u8], end: u64) -> Result<(Track, bool), Fault> {
     if find(contents, b"mvex").is_some() {
         let remedy = "it is in fragments; put it together with `ffmpeg -i FILE -c copy -movflags +faststart film.mp4`";
         return Err(unusable(name, remedy));
@@ -316,14 +322,14 @@ fn parse_contents(name: &str, contents: &[u8]) -> Result<(Track, bool), Fault> {
             Err(unusable(name, remedy))
         }
         Some((_, entry)) => {
-            let track = parse_track(picture, entry).filter(|t| !t.samples.is_empty());
+            let track = parse_track(picture, entry, end).filter(|t| !t.samples.is_empty());
             Ok((track.ok_or_else(|| unusable(name, "its table of contents is damaged"))?, sound))
         }
         None => Err(unusable(name, "its table of contents is damaged")),
     }
 }
 
-fn parse_track(track: &[u8], entry: &[u8]) -> Option<Track> {
+fn parse_track(track: &[u8], entry: &[u8], file_end: u64) -> Option<Track> {
     let media = find(track, b"mdia")?;
     let mut mdhd = Bytes(find(media, b"mdhd")?);
     // Version 1 has the times before the scale in 64 bits.
@@ -334,7 +340,7 @@ fn parse_track(track: &[u8], entry: &[u8]) -> Option<Track> {
     let size = Size::new(u32::from(visual.u16_be()?), u32::from(visual.u16_be()?));
     // The fixed part of a visual sample entry has 78 bytes; boxes follow.
     let (parameters, length_bytes) = parse_configuration(find(entry.get(78..)?, b"avcC")?)?;
-    let (samples, end) = parse_samples(find_path(media, &[b"minf", b"stbl"])?)?;
+    let (samples, end) = parse_samples(find_path(media, &[b"minf", b"stbl"])?, file_end)?;
     Some(Track { timescale, size, parameters, length_bytes, samples, end })
 }
 
@@ -378,8 +384,8 @@ impl<'a> Runs<'a> {
     }
 }
 
-/// All samples, in decoding order, and the time at which the last one shown has stood its time.
-fn parse_samples(table: &[u8]) -> Option<(Vec<Sample>, u64)> {
+/// All samples that lie in the file, in decoding order, and the time at which the last one shown has stood its time.
+fn parse_samples(table: &[u8], file_end: u64) -> Option<(Vec<Sample>, u64)> {
     let mut sizes = Bytes(find(table, b"stsz")?.get(4..)?);
     let (same_size, count) = (sizes.u32_be()?, sizes.u32_be()?.min(SAMPLES_MAX));
     let mut durations = Runs::new(find(table, b"stts")?);
@@ -391,7 +397,7 @@ fn parse_samples(table: &[u8]) -> Option<(Vec<Sample>, u64)> {
     let (mut decode_at, mut timed) = (0i64, Vec::new());
     for _ in 0..listed {
         let len = if same_size == 0 { sizes.u32_be()? } else { same_size };
-        let Some(offset) = chunks.next(len) else { break };
+        let Some(offset) = chunks.next(len).filter(|o| *o < file_end) else { break };
         let Some(duration) = durations.next() else { break };
         // Signed in version 1 of the box; version 0's values are all below 2³¹ in files that exist.
         let shift = shifts.as_mut().and_then(Runs::next).unwrap_or(0) as i32;

@@ -373,12 +373,14 @@ fn mp4(count: u32, entry: &[u8; 4]) -> Vec<u8> {
         full(b"stsz", 0, &[&[0, count], &sizes]),
         full(b"stco", 0, &[&[chunks], &offsets]),
     ];
-    let minf = boxed(b"minf", &[boxed(b"stbl", &table)]);
+    let source = boxed(b"dinf", &[boxed(b"dref", &[vec![0, 0, 0, 0, 0, 0, 0, 1], full(b"url ", 0, &[])])]);
+    let minf = boxed(b"minf", &[full(b"vmhd", 0, &[&[0; 2]]), source, boxed(b"stbl", &table)]);
     let hdlr = |kind: &[u8; 4]| boxed(b"hdlr", &[vec![0; 8], kind.to_vec(), vec![0; 13]]);
     let mdhd = full(b"mdhd", 0, &[&[0, 0, 1_000, count * 40, 0]]);
-    let track = boxed(b"trak", &[boxed(b"mdia", &[mdhd, hdlr(b"vide"), minf])]);
-    let sound = boxed(b"trak", &[boxed(b"mdia", &[hdlr(b"soun")])]);
-    [start, boxed(b"mdat", &samples), boxed(b"moov", &[sound, track])].concat()
+    let tkhd = full(b"tkhd", 0, &[&[0, 0, 1, 0, count * 40], &[0; 13], &[96 << 16, 64 << 16]]);
+    let track = boxed(b"trak", &[tkhd, boxed(b"mdia", &[mdhd, hdlr(b"vide"), minf])]);
+    let mvhd = full(b"mvhd", 0, &[&[0, 0, 1_000, count * 40, 1 << 16], &[0; 18], &[2]]);
+    [start, boxed(b"mdat", &samples), boxed(b"moov", &[mvhd, track])].concat()
 }
 
 #[test]
@@ -395,9 +397,10 @@ fn an_mp4_is_decoded_and_shown_at_its_composition_times() {
 #[test]
 fn our_reading_of_an_mp4_is_that_of_another_reader() {
     let film = mp4(5, b"avc1");
-    let theirs = re_mp4::Mp4::read_bytes(&film);
-    // The other reader wants boxes that a player has no use for; it is asked where it does not.
-    let theirs = theirs.unwrap();
+    let theirs = re_mp4::Mp4::read_bytes(&film).unwrap();
+    let track = theirs.tracks().values().next().unwrap();
+    let theirs: Vec<_> = track.samples.iter().map(|s| (s.offset, s.size, s.composition_timestamp as u64)).collect();
+    assert_eq!(mp4::Mp4::open("film", memory_file(&film)).unwrap().index(), theirs);
 }
 
 #[test]

@@ -47,7 +47,8 @@ const STALL_FIRST: Duration = Duration::from_secs(4);
 /// once): look again after this, well within a frame time.
 const STARVED_PAUSE: Duration = Duration::from_millis(5);
 
-/// A stamp this far ahead of the clock is no time of this clock. (`now` was read shortly before the dequeuing.)
+/// A stamp further ahead of the clock than this is no time of this clock. (A frame time at 10 a second: vivid stamps the
+/// reckoned end of the frame.)
 const STAMP_AHEAD_MAX: Duration = Duration::from_millis(100);
 
 /// An open camera.
@@ -119,10 +120,11 @@ impl V4l2 {
         }
     }
 
-    /// The driver's time stamp where it can be one, else now.
+    /// The driver's time stamp where it can be one, else now. Some drivers reckon the end of a frame ahead; a frame that
+    /// is here already was not taken later than now.
     fn stamp(&mut self, nanos: Option<u64>, now: Instant) -> Instant {
         let given = nanos.map(Instant::from_nanos);
-        let good = given.filter(|t| *t > self.last_stamp && *t <= now + STAMP_AHEAD_MAX);
+        let good = given.filter(|t| *t <= now + STAMP_AHEAD_MAX).map(|t| t.min(now)).filter(|t| *t > self.last_stamp);
         let stamp = good.unwrap_or_else(|| {
             self.counts.restamped += 1;
             now

@@ -82,5 +82,9 @@ impl Drop for Queue {
         // Before the claims go: after this the driver writes to none of the buffers. It fails where the device is gone,
         // and then nobody writes either.
         let _ = self.node.stream_off();
+        // A mapping keeps the node open behind our back, and an open node with buffers is busy for everybody else, ourselves
+        // included. Giving the buffers up makes orphans of those that are still lent (Linux 4.20 and later): they stay
+        // readable, and the camera can be opened anew at once.
+        let _ = self.node.request_buffers(0);
     }
 }
