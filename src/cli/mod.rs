@@ -1,1 +1,3 @@
-//! skeleton
+//! The `visavis` program's subcommands, one file each.
+
+pub mod devices;
