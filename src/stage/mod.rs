@@ -7,6 +7,7 @@ pub mod capture;
 pub mod compress;
 pub mod expand;
 mod health;
+pub mod present;
 
 pub use health::{Health, Pause, State};
 

@@ -1,0 +1,346 @@
+//! The stage whose clock is the screen: the newest decoded picture, at the next vblank.
+//!
+//! **One picture is under way at a time, and the newest wins.** While one is, the next stays in the mailbox, where a newer
+//! one replaces it; so what is drawn is as new as it can be. A lease goes back as soon as the screen has its copy. Late
+//! pictures after a stall are passed over ([`lateness`]). While the net loop has a card on the [`Board`], it is
+//! shown instead of pictures.
+//!
+//! A screen that faults is opened again after a growing pause; pictures meanwhile are dropped, and the rest of the station
+//! goes on.
+
+mod board;
+mod lateness;
+
+pub use board::Board;
+
+use super::Context;
+use super::health::{Health, Pause, State};
+use crate::card::{self, Card};
+use crate::device::screen::{Screen, ScreenSpec};
+use crate::device::{Fault, FaultKind, VideoSink};
+use crate::media::{ColourRange, DecodedFrame, Picture, Size};
+use crate::ring::{Lent, Receiver};
+use crate::stats::{Counter, Histogram};
+use crate::sys::poll::{self, Wait};
+use crate::sys::{clock, wake::Wake};
+use crate::time::{Duration, Instant, earliest};
+use lateness::Lateness;
+use nix::poll::{PollFd, PollFlags};
+use std::io;
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+/// How late, beyond what the path costs by itself, a picture may be: about what two people who talk do not notice.
+const LATE_LIMIT: Duration = Duration::from_millis(150);
+
+/// A picture that stands longer than this counts as frozen: three periods of the slowest stream that is meant to move
+/// (15 a second).
+const FROZEN_AFTER: Duration = Duration::from_millis(200);
+
+/// What the stage counts.
+#[derive(Debug, Default)]
+pub struct PresentStats {
+    /// From the sensor to the screen.
+    pub latency: Histogram,
+    /// From decoded to the screen: what this stage and the screen cost.
+    pub present: Histogram,
+    /// Pictures that were seen.
+    pub shown: Counter,
+    /// Replaced in the mailbox by a newer one; counted by the mailbox's sender, who alone sees it.
+    pub replaced: Counter,
+    /// Passed over: too late, with newer ones at their heels.
+    pub late: Counter,
+    /// Not shown, since a card was.
+    pub covered: Counter,
+    /// Not shown, since there was no working screen.
+    pub no_screen: Counter,
+    /// Times that pictures stood still for more than 200 ms while they should have moved.
+    pub freezes: Counter,
+    /// How long they did, in milliseconds.
+    pub frozen_ms: Counter,
+    /// Times that a screen was opened.
+    pub opened: Counter,
+    /// The sender's number of the picture seen last.
+    pub last_number: Counter,
+    /// When it was seen, in nanoseconds on CLOCK_MONOTONIC; 0 before the first.
+    pub last_shown_at: Counter,
+}
+
+/// Starts the stage. `wake` is signalled by whoever puts a picture into `pictures`, and is the board's own.
+///
+/// # Errors
+/// Where no thread can be started.
+pub fn spawn(
+    context: Context,
+    spec: ScreenSpec,
+    pictures: Receiver<Lent<DecodedFrame>>,
+    wake: Wake,
+    board: Board,
+    health: Health,
+    stats: Arc<PresentStats>,
+) -> io::Result<JoinHandle<()>> {
+    Present::new(context, spec, pictures, wake, board, health, stats).start()
+}
+
+/// What was given to the screen and is not yet seen.
+#[derive(Clone, Copy, Debug)]
+enum UnderWay {
+    Card,
+    Picture { captured_at: Instant, decoded_at: Instant, number: u64 },
+}
+
+struct Present {
+    context: Context,
+    spec: ScreenSpec,
+    pictures: Receiver<Lent<DecodedFrame>>,
+    wake: Wake,
+    board: Board,
+    health: Health,
+    stats: Arc<PresentStats>,
+    screen: Option<Screen>,
+    /// When to open the screen; `None` while it is open, or is not to be opened again.
+    open_at: Option<Instant>,
+    pause: Pause,
+    under_way: Option<UnderWay>,
+    /// The board's, as last read.
+    version: u64,
+    card: Option<Card>,
+    mark: Option<String>,
+    is_card_due: bool,
+    is_snapshot_wanted: bool,
+    /// For cards and marked pictures.
+    scratch: Option<Picture>,
+    /// Size and range of the last picture: what cards are drawn in where the screen takes any.
+    last: Option<(Size, ColourRange)>,
+    lateness: Lateness,
+    /// When the picture last moved; `None` while none is meant to.
+    moved_at: Option<Instant>,
+}
+
+impl Present {
+    fn new(
+        context: Context,
+        spec: ScreenSpec,
+        pictures: Receiver<Lent<DecodedFrame>>,
+        wake: Wake,
+        board: Board,
+        health: Health,
+        stats: Arc<PresentStats>,
+    ) -> Present {
+        Present {
+            context,
+            spec,
+            pictures,
+            wake,
+            board,
+            health,
+            stats,
+            screen: None,
+            open_at: Some(Instant::ZERO),
+            pause: Pause::default(),
+            under_way: None,
+            version: 0,
+            card: None,
+            mark: None,
+            is_card_due: false,
+            is_snapshot_wanted: false,
+            scratch: None,
+            last: None,
+            lateness: Lateness::new(LATE_LIMIT),
+            moved_at: None,
+        }
+    }
+
+    fn start(self) -> io::Result<JoinHandle<()>> {
+        std::thread::Builder::new().name("present".into()).spawn(move || self.run())
+    }
+
+    fn run(mut self) {
+        while !self.context.stop.is_stopped() {
+            self.wake.drain();
+            let now = clock::now();
+            self.read_board(now);
+            if self.open_at.is_some_and(|at| now >= at) {
+                self.open(now);
+            }
+            if let Err(fault) = self.serve() {
+                self.lose(fault, clock::now());
+            }
+            self.pass_over();
+            if let Err(error) = self.wait() {
+                tracing::error!("present: cannot poll: {error}");
+                break;
+            }
+        }
+        self.settle(clock::now());
+    }
+
+    fn wait(&self) -> io::Result<()> {
+        let wait = self.screen.as_ref().map_or_else(Wait::default, VideoSink::wait);
+        let until = earliest(wait.at, self.open_at);
+        let wake = PollFd::new(self.wake.as_fd(), PollFlags::POLLIN);
+        let stop = PollFd::new(self.context.stop.as_fd(), PollFlags::POLLIN);
+        match wait.fd {
+            Some((fd, events)) => poll::wait(&mut [wake, stop, PollFd::new(fd, events)], until),
+            None => poll::wait(&mut [wake, stop], until),
+        }
+    }
+
+    fn read_board(&mut self, now: Instant) {
+        let version = self.board.version();
+        if version == self.version {
+            return;
+        }
+        self.version = version;
+        let notes = self.board.notes();
+        self.is_snapshot_wanted = notes.is_snapshot_wanted;
+        self.mark.clone_from(&notes.mark);
+        let is_new = self.card != notes.card;
+        if is_new {
+            self.card.clone_from(&notes.card);
+        }
+        drop(notes);
+        if is_new {
+            self.is_card_due = self.card.is_some();
+            self.settle(now);
+        }
+    }
+
+    fn open(&mut self, now: Instant) {
+        match Screen::open(&self.spec, now) {
+            Ok(screen) => {
+                self.screen = Some(screen);
+                self.open_at = None;
+                self.is_card_due = self.card.is_some();
+                self.stats.opened.bump();
+                self.health.set(State::Working);
+            }
+            Err(fault) => self.lose(fault, now),
+        }
+    }
+
+    /// The screen is gone, or never came.
+    fn lose(&mut self, fault: Fault, now: Instant) {
+        tracing::debug!("{fault}");
+        // Closed first, so that the next attempt finds the device free.
+        self.screen = None;
+        self.under_way = None;
+        self.open_at = (fault.kind != FaultKind::Ended).then(|| self.pause.after_failure(now));
+        self.health.set(State::Faulty(fault));
+        self.settle(now);
+    }
+
+    /// Shows whatever can be shown now.
+    fn serve(&mut self) -> Result<(), Fault> {
+        loop {
+            let now = clock::now();
+            let Some(screen) = &mut self.screen else { return Ok(()) };
+            if let Some(shown_at) = screen.finish(now)? {
+                self.finished(shown_at);
+            }
+            let Some(screen) = &mut self.screen else { return Ok(()) };
+            if !screen.is_ready() {
+                return Ok(());
+            }
+            let begun = if self.card.is_some() { self.show_card(now)? } else { self.show_picture(now)? };
+            if !begun {
+                return Ok(());
+            }
+        }
+    }
+
+    fn finished(&mut self, shown_at: Instant) {
+        self.pause.reset();
+        let Some(UnderWay::Picture { captured_at, decoded_at, number }) = self.under_way.take() else { return };
+        let stats = &self.stats;
+        stats.latency.record(shown_at.since(captured_at));
+        stats.present.record(shown_at.since(decoded_at));
+        stats.shown.bump();
+        stats.last_number.set(number);
+        stats.last_shown_at.set(shown_at.as_nanos());
+        self.settle(shown_at);
+        self.moved_at = self.card.is_none().then_some(shown_at);
+    }
+
+    /// Counts the time since the picture last moved, if that was too long, and begins anew.
+    fn settle(&mut self, now: Instant) {
+        let Some(still) = self.moved_at.take().map(|at| now.since(at)) else { return };
+        if still > FROZEN_AFTER {
+            self.stats.freezes.bump();
+            self.stats.frozen_ms.add(u64::try_from(still.as_millis()).unwrap_or(u64::MAX));
+        }
+    }
+
+    /// Draws the card if it has changed. A sink that takes any size (a file) gets none before its first picture, which
+    /// says what size the stream has.
+    fn show_card(&mut self, now: Instant) -> Result<bool, Fault> {
+        let (Some(screen), Some(card)) = (&mut self.screen, &self.card) else { return Ok(false) };
+        let Some(size) = screen.size().or(self.last.map(|(size, _)| size)) else { return Ok(false) };
+        if !core::mem::take(&mut self.is_card_due) {
+            return Ok(false);
+        }
+        let picture = self.scratch.get_or_insert_with(|| Picture::new(size));
+        picture.reshape(size);
+        picture.range = self.last.map_or(ColourRange::Limited, |(_, range)| range);
+        card::draw(card, picture);
+        screen.show(picture, now)?;
+        self.under_way = Some(UnderWay::Card);
+        if core::mem::take(&mut self.is_snapshot_wanted) {
+            keep_snapshot(&self.board, picture, &self.context.net);
+        }
+        Ok(true)
+    }
+
+    /// Shows the newest picture that is not too late.
+    fn show_picture(&mut self, now: Instant) -> Result<bool, Fault> {
+        let Some(screen) = &mut self.screen else { return Ok(false) };
+        let Some(frame) = self.pictures.take() else { return Ok(false) };
+        if self.lateness.is_late(frame.captured_at, now) {
+            self.stats.late.bump();
+            return Ok(true);
+        }
+        self.last = Some((frame.picture.size(), frame.picture.range));
+        let picture = match &self.mark {
+            None => &frame.picture,
+            Some(mark) => {
+                let marked = self.scratch.get_or_insert_with(|| Picture::new(frame.picture.size()));
+                marked.copy_from(&frame.picture);
+                card::mark(mark, marked);
+                &*marked
+            }
+        };
+        screen.show(picture, now)?;
+        self.lateness.shown(now);
+        let DecodedFrame { captured_at, decoded_at, number, .. } = *frame;
+        self.under_way = Some(UnderWay::Picture { captured_at, decoded_at, number });
+        if core::mem::take(&mut self.is_snapshot_wanted) {
+            keep_snapshot(&self.board, picture, &self.context.net);
+        }
+        Ok(true)
+    }
+
+    /// Gives back at once what cannot be shown, so that the decoder has its slots.
+    fn pass_over(&mut self) {
+        let counter = match (&self.screen, &self.card) {
+            (None, _) => &self.stats.no_screen,
+            (_, Some(_)) => &self.stats.covered,
+            _ => return,
+        };
+        while let Some(frame) = self.pictures.take() {
+            self.last = Some((frame.picture.size(), frame.picture.range));
+            counter.bump();
+        }
+    }
+}
+
+fn keep_snapshot(board: &Board, picture: &Picture, net: &Wake) {
+    let mut notes = board.notes();
+    notes.is_snapshot_wanted = false;
+    notes.snapshot = Some(picture.clone());
+    drop(notes);
+    net.signal();
+}
+
+#[cfg(test)]
+mod tests;
