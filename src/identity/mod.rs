@@ -1,1 +1,33 @@
-//! skeleton
+//! Who this station is, and whom it knows: its key, one-time codes, and the address book.
+//!
+//! **A station is its static X25519 key.** There are no accounts, names or certificates: a peer is trusted because its
+//! public key stands in the address book, because it is this station's own key, or because both ends were given the
+//! same one-time [`Code`]. What is on disk is two files in the state directory, both written atomically:
+//!
+//! | file | what | mode |
+//! |---|---|---|
+//! | `identity.key` | the station's private key; made at the first start, and refused when others may read it | 0600 |
+//! | `peers.toml` | the address book: names, public keys, rights, addresses that worked | 0644 |
+//!
+//! Private keys and codes are wiped from memory when dropped, and their `Debug` says nothing.
+
+mod book;
+mod code;
+mod files;
+mod key;
+#[cfg(test)]
+mod tests;
+
+pub use book::{AddressBook, BOOK_FILE, Entry, PEER_ADDRESSES_MAX, PEERS_MAX, Rights};
+pub use code::{CODE_WORDS, Code, CodeError, PSK_ITERATIONS, Psk};
+pub use files::{IdentityError, state_directory};
+pub use key::{KEY_FILE, KeyError, PublicKey, SecretKey};
+
+/// Fills `out` with random bytes from the kernel.
+///
+/// # Panics
+/// Where the kernel refuses getrandom(2), which every kernel since 3.17 has: there is no safe way on without it.
+pub fn system_random(out: &mut [u8]) {
+    use ring::rand::SecureRandom;
+    ring::rand::SystemRandom::new().fill(out).expect("getrandom(2) must work: nothing can be secret without it");
+}

@@ -1,0 +1,276 @@
+//! The address book: which stations this one knows, what each may do, and where each was found.
+
+use super::files::{Existing, IdentityError, write_atomically};
+use super::key::PublicKey;
+use serde::{Deserialize, Serialize};
+use std::io;
+use std::net::SocketAddr;
+use std::path::Path;
+use toml::Spanned;
+
+/// The address book's file in the state directory.
+pub const BOOK_FILE: &str = "peers.toml";
+/// Entries of a book. A house has a dozen stations; the bound keeps a spoiled file from growing memory.
+pub const PEERS_MAX: usize = 64;
+/// Addresses kept of a peer: IPv4 and IPv6, on a few networks.
+pub const PEER_ADDRESSES_MAX: usize = 8;
+/// Letters of a name: what fits on a card of the screen.
+const NAME_LETTERS_MAX: usize = 32;
+/// Bytes of a file: 64 entries need some 40 kB.
+const FILE_BYTES_MAX: u64 = 256 * 1024;
+
+/// What a peer may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rights {
+    /// Ring here, and be answered.
+    pub call: bool,
+    /// See and hear without anybody answering.
+    pub monitor: bool,
+    /// Release the door.
+    pub release: bool,
+}
+
+/// One station of the book.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// What people call it; one entry a name, case aside.
+    pub name: String,
+    /// Who it is; one entry a key.
+    pub key: PublicKey,
+    /// What it may do.
+    pub rights: Rights,
+    /// Where it was reached, the last one first.
+    pub addresses: Vec<SocketAddr>,
+}
+
+/// The stations that this one knows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AddressBook {
+    entries: Vec<Entry>,
+}
+
+/// The file, as it is typed.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TypedBook {
+    #[serde(default)]
+    peer: Vec<TypedEntry>,
+}
+
+/// One entry, as it is typed: strings keep their place, so that an error can name the line.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TypedEntry {
+    name: Spanned<String>,
+    key: Spanned<String>,
+    /// A peer that stands in the book may call: that is what it was paired for.
+    #[serde(default = "yes")]
+    may_call: bool,
+    #[serde(default)]
+    may_monitor: bool,
+    #[serde(default)]
+    may_release: bool,
+    #[serde(default)]
+    addresses: Vec<Spanned<String>>,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// One entry, as it is written.
+#[derive(Serialize)]
+struct WrittenEntry<'a> {
+    name: &'a str,
+    key: String,
+    may_call: bool,
+    may_monitor: bool,
+    may_release: bool,
+    addresses: Vec<String>,
+}
+
+impl<'a> From<&'a Entry> for WrittenEntry<'a> {
+    fn from(entry: &'a Entry) -> WrittenEntry<'a> {
+        WrittenEntry {
+            name: &entry.name,
+            key: entry.key.to_string(),
+            may_call: entry.rights.call,
+            may_monitor: entry.rights.monitor,
+            may_release: entry.rights.release,
+            addresses: entry.addresses.iter().map(ToString::to_string).collect(),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct WrittenBook<'a> {
+    peer: Vec<WrittenEntry<'a>>,
+}
+
+impl AddressBook {
+    /// The book kept in `directory`; an empty one where there is none yet.
+    ///
+    /// # Errors
+    /// A file that cannot be read, or whose contents are not a book: with line, key and remedy.
+    pub fn load(directory: &Path) -> Result<AddressBook, IdentityError> {
+        let path = directory.join(BOOK_FILE);
+        let read = std::fs::File::open(&path).and_then(|file| {
+            use io::Read;
+            let mut text = String::new();
+            file.take(FILE_BYTES_MAX + 1).read_to_string(&mut text).map(|_| text)
+        });
+        match read {
+            Ok(text) => AddressBook::parse(&text, &path),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(AddressBook::default()),
+            Err(e) if e.kind() == io::ErrorKind::InvalidData => {
+                Err(IdentityError::content(&path, None, "this is not text", "restore it from a backup, or pair anew"))
+            }
+            Err(e) => Err(IdentityError::io(&path, "read the address book", e)),
+        }
+    }
+
+    /// The book that `text` is; `path` is for the errors.
+    ///
+    /// # Errors
+    /// The first thing that is wrong: with line, key and remedy.
+    pub fn parse(text: &str, path: &Path) -> Result<AddressBook, IdentityError> {
+        if text.len() as u64 > FILE_BYTES_MAX {
+            let remedy = format!("a book has at most {FILE_BYTES_MAX} bytes");
+            return Err(IdentityError::content(path, None, "the address book is too long", remedy));
+        }
+        let line_of = |offset: usize| 1 + text.as_bytes().iter().take(offset).filter(|b| **b == b'\n').count();
+        let typed: TypedBook = toml::from_str(text).map_err(|e| {
+            let line = e.span().map(|span| line_of(span.start));
+            let remedy = "an entry is [[peer]] with name, key, may_call, may_monitor, may_release, addresses";
+            IdentityError::content(path, line, e.message(), remedy)
+        })?;
+        let mut book = AddressBook::default();
+        for entry in typed.peer {
+            let at = |span: core::ops::Range<usize>, problem: String, remedy: &str| {
+                IdentityError::content(path, Some(line_of(span.start)), problem, remedy)
+            };
+            let (name_span, key_span) = (entry.name.span(), entry.key.span());
+            let entry = parse_entry(entry, &at)?;
+            let span = if book.by_key(&entry.key).is_some() { key_span } else { name_span };
+            book.add(entry).map_err(|problem| at(span, problem, "keep one entry for each station"))?;
+        }
+        Ok(book)
+    }
+
+    /// Writes the book to `directory`, atomically.
+    ///
+    /// # Errors
+    /// Whatever the file system says.
+    pub fn save(&self, directory: &Path) -> Result<(), IdentityError> {
+        let path = directory.join(BOOK_FILE);
+        let text = self.to_text();
+        write_atomically(&path, text.as_bytes(), 0o644, Existing::Replace)
+            .map_err(|e| IdentityError::io(&path, "write the address book", e))
+    }
+
+    /// The book as its file says it.
+    pub fn to_text(&self) -> String {
+        let book = WrittenBook { peer: self.entries.iter().map(WrittenEntry::from).collect() };
+        // Strings, booleans and arrays of strings are all within TOML: this cannot fail.
+        let entries = toml::to_string(&book).expect("an address book is valid TOML");
+        format!(
+            "# The stations that this one knows. Written by visavis; it may be edited while no station runs.\n{entries}"
+        )
+    }
+
+    /// Every entry, in the order of the file.
+    pub fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// The entry with this key.
+    pub fn by_key(&self, key: &PublicKey) -> Option<&Entry> {
+        self.entries.iter().find(|entry| entry.key == *key)
+    }
+
+    /// The entry with this name, case aside.
+    pub fn by_name(&self, name: &str) -> Option<&Entry> {
+        self.entries.iter().find(|entry| same_name(&entry.name, name))
+    }
+
+    /// Adds a station.
+    ///
+    /// # Errors
+    /// In words: a name or key that is there already, a name that is none, or a full book.
+    pub fn add(&mut self, entry: Entry) -> Result<(), String> {
+        check_name(&entry.name)?;
+        if let Some(known) = self.by_key(&entry.key) {
+            return Err(format!("key: this station is in the book already, as {:?}", known.name));
+        }
+        if self.by_name(&entry.name).is_some() {
+            return Err(format!("name: there are two stations called {:?}", entry.name));
+        }
+        if self.entries.len() == PEERS_MAX {
+            return Err(format!("the book is full: it holds {PEERS_MAX} stations"));
+        }
+        if entry.addresses.len() > PEER_ADDRESSES_MAX {
+            return Err(format!("addresses: at most {PEER_ADDRESSES_MAX} of a station"));
+        }
+        self.entries.push(entry);
+        Ok(())
+    }
+
+    /// Takes a station out of the book.
+    pub fn remove(&mut self, key: &PublicKey) -> Option<Entry> {
+        let place = self.entries.iter().position(|entry| entry.key == *key)?;
+        Some(self.entries.remove(place))
+    }
+
+    /// Notes that a station was reached at `address`: it becomes the first to be tried. Says whether the book changed.
+    pub fn reached(&mut self, key: &PublicKey, address: SocketAddr) -> bool {
+        let Some(entry) = self.entries.iter_mut().find(|entry| entry.key == *key) else { return false };
+        if entry.addresses.first() == Some(&address) {
+            return false;
+        }
+        entry.addresses.retain(|known| *known != address);
+        entry.addresses.insert(0, address);
+        entry.addresses.truncate(PEER_ADDRESSES_MAX);
+        true
+    }
+}
+
+/// Names are the same where people would take them for the same.
+fn same_name(a: &str, b: &str) -> bool {
+    a.chars().flat_map(char::to_lowercase).eq(b.chars().flat_map(char::to_lowercase))
+}
+
+fn check_name(name: &str) -> Result<(), String> {
+    if name.trim().is_empty() || name.trim() != name {
+        return Err(format!("name: {name:?} is empty, or begins or ends with a space"));
+    }
+    if name.chars().count() > NAME_LETTERS_MAX || name.chars().any(char::is_control) {
+        return Err(format!("name: {name:?} is longer than {NAME_LETTERS_MAX} letters, or has control characters"));
+    }
+    Ok(())
+}
+
+fn parse_entry(
+    typed: TypedEntry,
+    at: &impl Fn(core::ops::Range<usize>, String, &str) -> IdentityError,
+) -> Result<Entry, IdentityError> {
+    let key = typed.key.get_ref().parse::<PublicKey>();
+    let key = key.map_err(|e| at(typed.key.span(), format!("key: {e}"), "the other station shows its key"))?;
+    if typed.addresses.len() > PEER_ADDRESSES_MAX {
+        let span = typed.addresses[PEER_ADDRESSES_MAX].span();
+        let problem = format!("addresses: at most {PEER_ADDRESSES_MAX} of a station");
+        return Err(at(span, problem, "leave the ones that no longer work out"));
+    }
+    let mut addresses = Vec::with_capacity(typed.addresses.len());
+    for address in &typed.addresses {
+        let parsed = address.get_ref().parse::<SocketAddr>().map_err(|_| {
+            let problem = format!("addresses: {:?} is not an address with a port", address.get_ref());
+            at(address.span(), problem, "write 192.0.2.7:10087, or [2001:db8::7]:10087")
+        })?;
+        addresses.push(parsed);
+    }
+    let name_span = typed.name.span();
+    let name = typed.name.into_inner();
+    check_name(&name).map_err(|problem| at(name_span, problem, "give it a name that can be read out"))?;
+    let rights = Rights { call: typed.may_call, monitor: typed.may_monitor, release: typed.may_release };
+    Ok(Entry { name, key, rights, addresses })
+}

@@ -1,0 +1,134 @@
+//! What all links of an endpoint share: who we are, randomness, and the queues to the outside.
+
+use super::types::{EndpointStats, Event, LinkId, Random, Trust};
+use crate::identity::{PublicKey, SecretKey};
+use crate::link::admission::Admission;
+use crate::link::datagram::Written;
+use crate::link::mac::OuterKeys;
+use crate::link::noise::Instance;
+use crate::time::Instant;
+use core::net::SocketAddr;
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// Handshake datagrams that may wait to be sent: one try of every link, at every address, is 8 × 8 × 9 at the very most,
+/// and one of a station with its usual one link and two addresses is 2.
+const OUTBOX_MAX: usize = 256;
+/// Events that may wait to be fetched: a driver fetches them after every call.
+const EVENTS_MAX: usize = 64;
+
+/// Somebody to be called, or to be let in: a trust and the outer keys that follow from it.
+pub struct Candidate {
+    /// Why it is trusted.
+    pub trust: Trust,
+    /// Around handshakes towards it (and, for a code, from it).
+    pub outer: OuterKeys,
+}
+
+/// What all links share.
+pub struct Core {
+    /// The station's key.
+    pub secret: SecretKey,
+    /// The public half.
+    pub public: PublicKey,
+    /// This running program.
+    pub instance: Instance,
+    /// Around IK handshakes towards us.
+    pub outer: OuterKeys,
+    /// Who may call without having been dialled.
+    pub accept: Vec<Candidate>,
+    /// Where secrets come from.
+    pub random: Random,
+    /// The rations of handshakes.
+    pub admission: Admission,
+    /// The counters.
+    pub stats: Arc<EndpointStats>,
+    outbox: VecDeque<(SocketAddr, Written)>,
+    events: VecDeque<(LinkId, Event)>,
+    last_stamp: u64,
+}
+
+impl Core {
+    /// With empty queues; cookies and the instance are drawn now.
+    pub fn new(now: Instant, secret: SecretKey, accept: &[Trust], mut random: Random) -> Core {
+        let public = secret.public();
+        let mut instance = [0; 16];
+        random(&mut instance);
+        let admission = Admission::new(now, &mut *random);
+        Core {
+            accept: accept.iter().map(|trust| Candidate::new(trust, &public)).collect(),
+            outer: OuterKeys::of_key(&public),
+            admission,
+            secret,
+            public,
+            instance,
+            random,
+            stats: Arc::default(),
+            outbox: VecDeque::with_capacity(OUTBOX_MAX),
+            events: VecDeque::with_capacity(EVENTS_MAX),
+            last_stamp: 0,
+        }
+    }
+
+    /// A time stamp later than any before.
+    pub fn stamp(&mut self, now: Instant) -> u64 {
+        self.last_stamp = now.as_nanos().max(self.last_stamp + 1);
+        self.last_stamp
+    }
+
+    /// A random number.
+    pub fn draw_u32(&mut self) -> u32 {
+        let mut bytes = [0; 4];
+        (self.random)(&mut bytes);
+        u32::from_le_bytes(bytes)
+    }
+
+    /// Has a handshake datagram sent; drops it where too many wait.
+    pub fn send(&mut self, to: SocketAddr, datagram: Written) {
+        if self.outbox.len() == OUTBOX_MAX {
+            self.stats.outbox_full.bump();
+            return;
+        }
+        self.outbox.push_back((to, datagram));
+    }
+
+    /// The next handshake datagram to be sent.
+    pub fn next_to_send(&mut self) -> Option<(SocketAddr, Written)> {
+        self.outbox.pop_front()
+    }
+
+    /// Tells the driver; where it does not listen, the oldest is forgotten.
+    pub fn tell(&mut self, link: LinkId, event: Event) {
+        if self.events.len() == EVENTS_MAX {
+            self.events.pop_front();
+            self.stats.events_lost.bump();
+        }
+        self.events.push_back((link, event));
+    }
+
+    /// The next event.
+    pub fn next_event(&mut self) -> Option<(LinkId, Event)> {
+        self.events.pop_front()
+    }
+}
+
+impl Candidate {
+    /// With the outer keys of `trust`; `own` is this station's key.
+    pub fn new(trust: &Trust, own: &PublicKey) -> Candidate {
+        let outer = match trust {
+            Trust::Own => OuterKeys::of_key(own),
+            Trust::Book(key) => OuterKeys::of_key(key),
+            Trust::Code(psk) => OuterKeys::of_code(psk),
+        };
+        Candidate { trust: trust.clone(), outer }
+    }
+
+    /// The key that is called by IK; `None` for a code.
+    pub fn key(&self, own: &PublicKey) -> Option<PublicKey> {
+        match &self.trust {
+            Trust::Own => Some(*own),
+            Trust::Book(key) => Some(*key),
+            Trust::Code(_) => None,
+        }
+    }
+}
