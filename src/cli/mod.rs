@@ -1,6 +1,4 @@
-//! The `visavis` program: one file per subcommand.
-
-pub mod bench;
 //! The `visavis` program's subcommands, one file each.
 
+pub mod bench;
 pub mod devices;

@@ -1,6 +1,3 @@
-//! One peer.
-
-pub mod flow;
 //! One peer: everything from a UDP datagram to what the media stages exchange, and back.
 //!
 //! **Nothing here reads a clock, opens a socket or draws a random number by itself**: datagrams, time and randomness
@@ -30,6 +27,7 @@ mod admission;
 mod datagram;
 mod dialler;
 mod endpoint;
+pub mod flow;
 mod mac;
 mod noise;
 mod replay;
