@@ -5,8 +5,15 @@
 //! a choice in the configuration, made of the same traits.
 #![allow(unsafe_code)]
 
+pub mod alsa;
+pub mod audio;
 mod fault;
 mod frame;
+mod pace;
+mod samples;
+pub mod tone;
+pub mod wav;
+mod wav_header;
 
 pub use fault::{Fault, FaultKind};
 pub use frame::FrameBuffer;

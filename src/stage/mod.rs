@@ -4,6 +4,7 @@
 //! the device is opened again.
 
 mod health;
+pub mod voice;
 
 pub use health::{Health, Pause, State};
 
