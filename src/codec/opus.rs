@@ -189,6 +189,7 @@ pub(crate) mod tests {
     //! voice (pulses through two resonances, in syllables), compared by signal-to-noise ratio.
 
     use super::*;
+    use core::f64::consts::TAU;
     use proptest::prelude::*;
 
     /// `periods` of something that Opus takes for speech.
@@ -201,9 +202,9 @@ pub(crate) mod tests {
             phase -= pulse;
             let syllable = (t * 12.0).sin().max(0.0);
             // Two resonances, near 600 and 1,700 Hz, the second one wandering.
-            let y = 2.0 * 0.985 * (600.0f64 * 6.2832 / 48e3).cos() * y1 - 0.985 * 0.985 * y2 + pulse;
+            let y = 2.0 * 0.985 * (600.0 * TAU / 48e3).cos() * y1 - 0.985 * 0.985 * y2 + pulse;
             (y2, y1) = (y1, y);
-            let second = (1_700.0 + 400.0 * (t * 5.0).sin()) * 6.2832 / 48e3;
+            let second = (1_700.0 + 400.0 * (t * 5.0).sin()) * TAU / 48e3;
             let z = 2.0 * 0.98 * second.cos() * z1 - 0.98 * 0.98 * z2 + y;
             (z2, z1) = (z1, z);
             (z * syllable * 150.0).clamp(-30_000.0, 30_000.0) as i16

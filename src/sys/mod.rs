@@ -7,4 +7,5 @@ pub mod clock;
 pub mod memory;
 pub mod poll;
 pub mod process;
+pub mod sched;
 pub mod wake;

@@ -53,7 +53,7 @@ fn a_sine_keeps_its_shape_while_the_pace_changes() {
     let (mut n, mut sound) = (0usize, Vec::new());
     for period in 0..3_000 {
         // The error swings by 20 ms either way within ten seconds: as far and as fast as the controller ever moves.
-        drift.steer((2e7 * (period as f64 * 0.00628).sin()) as i64);
+        drift.steer((2e7 * (f64::from(period) * 0.00628).sin()) as i64);
         let input: Vec<f32> = (n..n + drift.input_frames())
             .map(|n| (0.5 * (n as f64 * 1_000.0 * core::f64::consts::TAU / 48e3).sin()) as f32)
             .collect();
