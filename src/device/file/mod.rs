@@ -61,6 +61,7 @@ enum Next {
 pub struct FileSource(Kind);
 
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "a station has one camera: a few hundred bytes")]
 enum Kind {
     Y4m(Paced<y4m::Y4m>),
     Avi(Paced<avi::Avi>),
