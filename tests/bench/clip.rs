@@ -9,11 +9,15 @@ use std::f32::consts::TAU;
 
 /// Frames in the loop: 2 s, at which a 720p clip still takes only 83 MB.
 const LOOP_FRAMES: usize = 60;
-/// How far the camera sways, in 1/640 of the width: at most 2.5 samples a frame at 640x480.
-const SWAY_X: f32 = 24.0;
-const SWAY_Y: f32 = 10.0;
+/// How far the camera sways, in 1/640 of the width: at most 3.4 samples a frame at 640x480.
+const SWAY_X: f32 = 32.0;
+const SWAY_Y: f32 = 14.0;
 /// Room that the sway needs around the picture.
 const MARGIN_PX: usize = 64;
+
+/// Mean distance of the shapes with edges, and half the step at an edge.
+const EDGE_SPAN_PX: usize = 24;
+const EDGE: f32 = 24.0;
 
 /// How the samples of a frame lie in memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -179,18 +183,13 @@ impl Texture {
         let mut samples = vec![mean; stride * rows];
         // From the span of a wall down to the weave of a cloth. Contrast falls with size a little slower than the
         // 1/f of natural pictures, which is what gives an encoder as much to do as a real room does.
-        for (span, weight) in [(128, 0.5), (64, 0.5), (32, 0.35), (16, 0.25), (8, 0.18), (4, 0.12)] {
-            let (columns, lines) = (stride / span + 2, rows / span + 2);
-            let knots: Vec<f32> = (0..columns * lines).map(|_| noise.uniform() * contrast * weight * 2.0).collect();
-            for (at, sample) in samples.iter_mut().enumerate() {
-                let (x, y) = (at % stride, at / stride);
-                let (fx, fy) = (smooth((x % span) as f32 / span as f32), smooth((y % span) as f32 / span as f32));
-                let knot = y / span * columns + x / span;
-                let upper = knots[knot] + (knots[knot + 1] - knots[knot]) * fx;
-                let lower = knots[knot + columns] + (knots[knot + columns + 1] - knots[knot + columns]) * fx;
-                *sample += upper + (lower - upper) * fy;
-            }
+        for (span, weight) in [(128, 0.5), (64, 0.5), (32, 0.35), (16, 0.25), (8, 0.2), (4, 0.15)] {
+            let octave = octave(noise, stride, rows, span);
+            samples.iter_mut().zip(octave).for_each(|(sample, value)| *sample += value * contrast * weight * 2.0);
         }
+        // Edges, as of books and letters, two samples wide. A block that belongs to another frame shows by them.
+        let shapes = octave(noise, stride, rows, EDGE_SPAN_PX);
+        samples.iter_mut().zip(shapes).for_each(|(sample, value)| *sample += (value * 16.0).clamp(-1.0, 1.0) * EDGE);
         Texture { stride, samples }
     }
 
@@ -204,6 +203,20 @@ impl Texture {
         let lower = self.samples[below] + (self.samples[below + 1] - self.samples[below]) * fx;
         upper + (lower - upper) * fy
     }
+}
+
+/// Random knots `span` samples apart with smooth passages between them, in −0.5..0.5.
+fn octave(noise: &mut Noise, stride: usize, rows: usize, span: usize) -> impl Iterator<Item = f32> {
+    let (columns, lines) = (stride / span + 2, rows / span + 2);
+    let knots: Vec<f32> = (0..columns * lines).map(|_| noise.uniform()).collect();
+    (0..stride * rows).map(move |at| {
+        let (x, y) = (at % stride, at / stride);
+        let (fx, fy) = (smooth((x % span) as f32 / span as f32), smooth((y % span) as f32 / span as f32));
+        let knot = y / span * columns + x / span;
+        let upper = knots[knot] + (knots[knot + 1] - knots[knot]) * fx;
+        let lower = knots[knot + columns] + (knots[knot + columns + 1] - knots[knot + columns]) * fx;
+        upper + (lower - upper) * fy
+    })
 }
 
 fn smooth(t: f32) -> f32 {

@@ -75,6 +75,8 @@ fn main() -> Result<()> {
     }
     net::enter_private()?;
     let lab = Lab::new(&options.out, options.visavis.clone(), Duration::from_secs(options.seconds))?;
+    // A machine that others use meanwhile measures its own mood; whoever reads the table should know.
+    println!("load before the run: {}", fs::read_to_string("/proc/loadavg")?.trim());
     println!("{}", table::head());
     let mut rounds: BTreeMap<String, Vec<Figures>> = BTreeMap::new();
     for _ in 0..options.rounds {

@@ -48,9 +48,9 @@ pub fn gstreamer(name: &str, codec: Codec, clip: &Arc<Clip>, port: u16) -> Setup
         Codec::OpenH264 => (
             format!(
                 "openh264enc usage-type=camera rate-control=bitrate bitrate={bitrate} gop-size={KEY_FRAMES} \
-                 complexity=low multi-thread=1 ! rtph264pay config-interval=-1 aggregate-mode=zero-latency mtu=1400"
+                 complexity=low ! rtph264pay config-interval=-1 aggregate-mode=zero-latency mtu=1400"
             ),
-            format!("{} ! rtph264depay ! h264parse ! openh264dec", udp("H264", 96)),
+            format!("{} ! rtph264depay ! avdec_h264 max-threads=1", udp("H264", 96)),
         ),
         Codec::Jpeg => (
             "jpegenc quality=85 ! rtpjpegpay mtu=1400".to_owned(),
