@@ -93,10 +93,11 @@ clean: ## removes what was built, but not the lab's kernel in ~/.cache/visavis-l
 	$(CARGO) clean
 
 # A station on this machine. Nothing is started; `systemctl enable --now visavis` does that.
-PREFIX ?= /usr/local
+PREFIX  ?= /usr/local
+PROGRAM ?= target/release/visavis
 install: ## the program, its unit, its users and its device rules (DESTDIR=, PREFIX=/usr/local)
-	@test -x target/release/visavis || { echo "make build first (not as root)"; exit 1; }
-	install -D -m 755 target/release/visavis $(DESTDIR)$(PREFIX)/bin/visavis
+	@test -x $(PROGRAM) || { echo "make build first (not as root)"; exit 1; }
+	install -D -m 755 $(PROGRAM) $(DESTDIR)$(PREFIX)/bin/visavis
 	install -d $(DESTDIR)/etc/systemd/system
 	sed 's|@PREFIX@|$(PREFIX)|g' deploy/visavis.service >$(DESTDIR)/etc/systemd/system/visavis.service
 	install -D -m 644 deploy/visavis.sysusers $(DESTDIR)/etc/sysusers.d/visavis.conf

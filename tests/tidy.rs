@@ -332,10 +332,14 @@ fn functions(code: &str) -> Vec<(String, usize)> {
         }) else {
             continue;
         };
+        // The signature ends with the body's opening, or the whole function ends there.
+        let is_end = |line: &&str| line.ends_with(['{', ';', '}']);
+        let Some(opening) = lines[start..].iter().position(is_end).map(|after| start + after) else { continue };
         let indent = line.len() - line.trim_start().len();
         let close = format!("{}}}", " ".repeat(indent));
-        let end = lines[start..].iter().position(|line| *line == close).unwrap_or(0);
-        found.push((words(name.1).next().unwrap_or_default().to_string(), end + 1));
+        let is_open = lines[opening].ends_with('{');
+        let end = if is_open { lines[opening..].iter().position(|line| *line == close).unwrap_or(0) } else { 0 };
+        found.push((words(name.1).next().unwrap_or_default().to_string(), opening - start + end + 1));
     }
     found
 }

@@ -2,25 +2,43 @@
 
 use crate::command::run;
 use crate::machine::{ORDER, Order, VERDICT, Verdict};
-use crate::{Outcome, scenarios};
+use crate::{Outcome, scenarios, systemd};
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::Command;
 use std::time::Duration;
 
 /// The run folder, where what is written stays on the host.
 pub const RUN: &str = "/lab";
 
-pub fn main() -> ExitCode {
-    let verdict = match boot() {
-        Ok(order) => judged(&order),
-        Err(error) => Verdict::Failed(format!("the machine did not come up: {error}")),
-    };
-    if let Verdict::Failed(why) = &verdict {
+/// As process 1.
+pub fn main() -> ! {
+    match boot() {
+        Ok(order) if scenarios::find(&order.scenario).is_ok_and(|scenario| scenario.under_systemd) => {
+            let error = systemd::become_it();
+            conclude(&Verdict::Failed(format!("systemd did not start: {error}")))
+        }
+        Ok(order) => conclude(&judged(&order)),
+        Err(error) => conclude(&Verdict::Failed(format!("the machine did not come up: {error}"))),
+    }
+}
+
+/// As a service of systemd, with the machine up already.
+pub fn main_under_systemd() -> ! {
+    let order = use_console().and_then(|()| Ok(serde_json::from_slice(&fs::read(Path::new(RUN).join(ORDER))?)?));
+    match order {
+        Ok(order) => conclude(&judged(&order)),
+        Err(error) => conclude(&Verdict::Failed(error.to_string())),
+    }
+}
+
+/// Writes the verdict down and switches the machine off.
+fn conclude(verdict: &Verdict) -> ! {
+    if let Verdict::Failed(why) = verdict {
         println!("{why}");
     }
-    let json = serde_json::to_vec(&verdict).unwrap_or_default();
+    let json = serde_json::to_vec(verdict).unwrap_or_default();
     if let Err(error) = fs::write(Path::new(RUN).join(VERDICT), json) {
         println!("no verdict could be written: {error}");
     }
@@ -29,9 +47,12 @@ pub fn main() -> ExitCode {
 
 /// Runs what was ordered; a panic in it (an assertion that does not hold) is a failure like another.
 fn judged(order: &Order) -> Verdict {
-    let done = catch_unwind(AssertUnwindSafe(|| match &order.program {
-        Some(program) => run_program(program),
-        None => scenarios::find(&order.scenario)?(order),
+    let done = catch_unwind(AssertUnwindSafe(|| {
+        std::env::set_current_dir(&order.folder)?;
+        match &order.program {
+            Some(program) => run_program(program),
+            None => (scenarios::find(&order.scenario)?.play)(order),
+        }
     }));
     match done {
         Ok(Ok(note)) => Verdict::Passed(note),
@@ -59,14 +80,18 @@ fn boot() -> Outcome<Order> {
     mount_root()?;
     mount_inside(run_folder, &order.modules)?;
 
+    use_console()?;
+    run("hostname lab")?;
+    run("ip link set lo up")?;
+    Ok(order)
+}
+
+/// What is printed goes to console 1, and so to `output.log` on the host.
+fn use_console() -> Outcome {
     let console = fs::OpenOptions::new().write(true).open("/dev/tty1")?;
     nix::unistd::dup2_stdout(&console)?;
     nix::unistd::dup2_stderr(&console)?;
-    run("stty -F /dev/tty1 -opost")?;
-    run("hostname lab")?;
-    run("ip link set lo up")?;
-    std::env::set_current_dir(&order.folder)?;
-    Ok(order)
+    run("stty -F /dev/tty1 -opost").map(drop)
 }
 
 /// The root so far is the host's, read-only. A layer in memory goes over it, and becomes the root.
