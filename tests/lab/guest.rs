@@ -67,8 +67,21 @@ fn judged(order: &Order) -> Verdict {
 /// A test program of this project, one thread at a time: its tests share the machine's devices.
 fn run_program(program: &Path) -> Outcome<String> {
     crate::devices::load_all()?;
-    let status = Command::new(program).arg("--test-threads=1").env("VISAVIS_LAB", "1").status()?;
-    if status.success() { Ok(String::new()) } else { Err(format!("{} ended with {status}", program.display()).into()) }
+    let output = Command::new(program)
+        .args(["--test-threads=1", "--color=never", "--show-output"])
+        .env("VISAVIS_LAB", "1")
+        .stderr(std::io::stdout())
+        .output()?;
+    let said = String::from_utf8_lossy(&output.stdout);
+    println!("{said}");
+    if output.status.success() {
+        let closing = said.lines().find_map(|line| line.strip_prefix("test result: ok. ")).unwrap_or_default();
+        Ok(closing.split(';').next().unwrap_or_default().to_string())
+    } else {
+        let failed: Vec<&str> =
+            said.lines().filter_map(|line| line.strip_prefix("test ")?.strip_suffix(" ... FAILED")).collect();
+        Err(format!("{} ({})", failed.join(", "), output.status).into())
+    }
 }
 
 /// From a bare kernel to a machine in which programs run as they do on the host.
