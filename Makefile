@@ -45,7 +45,7 @@ run: setup ## two stations on this machine call each other
 test: setup ## all tests that need no special device
 	$(CARGO) test --locked
 
-check: setup $(DENY) ## format, lints, documentation, licences, minimum Rust version
+check: setup ## format, lints, documentation, licences, minimum Rust version
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --document-private-items
@@ -61,7 +61,8 @@ soak: setup-lab ## an hour's call in the lab: at the end it must be as at the st
 	VISAVIS_LAB=1 VISAVIS_LAB_SECONDS=$(SECONDS) $(CARGO) test --locked --test lab -- soak
 
 bench: setup ## what a frame costs on this machine, beside other programs
-	tests/bench/run $(ARGS)
+	$(call need,$(shell cat tests/bench/packages.txt))
+	$(CARGO) bench --locked --test bench -- $(ARGS)
 
 # The parsers under libFuzzer, each for FUZZ_SECONDS. Works with stable Rust: LLVM's coverage pass needs no nightly
 # option. The address sanitizer does: SANITIZER=address adds it with RUSTC_BOOTSTRAP=1.
@@ -69,7 +70,7 @@ FUZZ_SECONDS ?= 60
 FUZZ_TARGET  := $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p')
 FUZZ_FLAGS   := --cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
 	-Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
-	-Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=1 -Cdebug-assertions
+	-Cllvm-args=-sanitizer-coverage-trace-compares -Cdebug-assertions
 FUZZ_BINS     = $(basename $(notdir $(wildcard tests/fuzz/targets/*.rs)))
 fuzz: setup ## every parser of foreign bytes against random ones (FUZZ_SECONDS=60 each)
 	$(if $(SANITIZER),RUSTC_BOOTSTRAP=1) RUSTFLAGS="$(FUZZ_FLAGS) $(if $(SANITIZER),-Zsanitizer=$(SANITIZER))" \
@@ -93,10 +94,11 @@ clean: ## removes what was built, but not the lab's kernel in ~/.cache/visavis-l
 	$(CARGO) clean
 
 # A station on this machine. Nothing is started; `systemctl enable --now visavis` does that.
-PREFIX ?= /usr/local
+PREFIX  ?= /usr/local
+PROGRAM ?= target/release/visavis
 install: ## the program, its unit, its users and its device rules (DESTDIR=, PREFIX=/usr/local)
-	@test -x target/release/visavis || { echo "make build first (not as root)"; exit 1; }
-	install -D -m 755 target/release/visavis $(DESTDIR)$(PREFIX)/bin/visavis
+	@test -x $(PROGRAM) || { echo "make build first (not as root)"; exit 1; }
+	install -D -m 755 $(PROGRAM) $(DESTDIR)$(PREFIX)/bin/visavis
 	install -d $(DESTDIR)/etc/systemd/system
 	sed 's|@PREFIX@|$(PREFIX)|g' deploy/visavis.service >$(DESTDIR)/etc/systemd/system/visavis.service
 	install -D -m 644 deploy/visavis.sysusers $(DESTDIR)/etc/sysusers.d/visavis.conf

@@ -4,9 +4,9 @@
 //!
 //! - [`Pool`] is memory: a fixed table of slots. A slot is lent, not copied: *claim → fill → lend*, *read → drop*. The
 //!   drop of a [`Lent`] is what gives it back, from whatever thread. A V4L2 queue's mmapped buffers are such slots.
-//! - [`fifo`] hands over what must all arrive, in order: a `heapless::spsc` queue. When it is full the producer keeps
+//! - [`fifo()`] hands over what must all arrive, in order: a `heapless::spsc` queue. When it is full the producer keeps
 //!   its item, and says what becomes of it.
-//! - [`mailbox`] hands over what only counts while it is new: the newest replaces the one nobody took, and the
+//! - [`mailbox()`] hands over what only counts while it is new: the newest replaces the one nobody took, and the
 //!   replaced one comes back to the producer, who counts it.
 //!
 //! Nothing here blocks or wakes anybody; a stage pairs a ring with a [`Wake`](crate::sys::wake::Wake).

@@ -2,25 +2,43 @@
 
 use crate::command::run;
 use crate::machine::{ORDER, Order, VERDICT, Verdict};
-use crate::{Outcome, scenarios};
+use crate::{Outcome, scenarios, systemd};
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::Command;
 use std::time::Duration;
 
 /// The run folder, where what is written stays on the host.
 pub const RUN: &str = "/lab";
 
-pub fn main() -> ExitCode {
-    let verdict = match boot() {
-        Ok(order) => judged(&order),
-        Err(error) => Verdict::Failed(format!("the machine did not come up: {error}")),
-    };
-    if let Verdict::Failed(why) = &verdict {
+/// As process 1.
+pub fn main() -> ! {
+    match boot() {
+        Ok(order) if scenarios::find(&order.scenario).is_ok_and(|scenario| scenario.under_systemd) => {
+            let error = systemd::become_it();
+            conclude(&Verdict::Failed(format!("systemd did not start: {error}")))
+        }
+        Ok(order) => conclude(&judged(&order)),
+        Err(error) => conclude(&Verdict::Failed(format!("the machine did not come up: {error}"))),
+    }
+}
+
+/// As a service of systemd, with the machine up already.
+pub fn main_under_systemd() -> ! {
+    let order = use_console().and_then(|()| Ok(serde_json::from_slice(&fs::read(Path::new(RUN).join(ORDER))?)?));
+    match order {
+        Ok(order) => conclude(&judged(&order)),
+        Err(error) => conclude(&Verdict::Failed(error.to_string())),
+    }
+}
+
+/// Writes the verdict down and switches the machine off.
+fn conclude(verdict: &Verdict) -> ! {
+    if let Verdict::Failed(why) = verdict {
         println!("{why}");
     }
-    let json = serde_json::to_vec(&verdict).unwrap_or_default();
+    let json = serde_json::to_vec(verdict).unwrap_or_default();
     if let Err(error) = fs::write(Path::new(RUN).join(VERDICT), json) {
         println!("no verdict could be written: {error}");
     }
@@ -29,9 +47,12 @@ pub fn main() -> ExitCode {
 
 /// Runs what was ordered; a panic in it (an assertion that does not hold) is a failure like another.
 fn judged(order: &Order) -> Verdict {
-    let done = catch_unwind(AssertUnwindSafe(|| match &order.program {
-        Some(program) => run_program(program),
-        None => scenarios::find(&order.scenario)?(order),
+    let done = catch_unwind(AssertUnwindSafe(|| {
+        std::env::set_current_dir(&order.folder)?;
+        match &order.program {
+            Some(program) => run_program(program),
+            None => (scenarios::find(&order.scenario)?.play)(order),
+        }
     }));
     match done {
         Ok(Ok(note)) => Verdict::Passed(note),
@@ -46,8 +67,21 @@ fn judged(order: &Order) -> Verdict {
 /// A test program of this project, one thread at a time: its tests share the machine's devices.
 fn run_program(program: &Path) -> Outcome<String> {
     crate::devices::load_all()?;
-    let status = Command::new(program).arg("--test-threads=1").env("VISAVIS_LAB", "1").status()?;
-    if status.success() { Ok(String::new()) } else { Err(format!("{} ended with {status}", program.display()).into()) }
+    let output = Command::new(program)
+        .args(["--test-threads=1", "--color=never", "--show-output"])
+        .env("VISAVIS_LAB", "1")
+        .stderr(std::io::stdout())
+        .output()?;
+    let said = String::from_utf8_lossy(&output.stdout);
+    println!("{said}");
+    if output.status.success() {
+        let closing = said.lines().find_map(|line| line.strip_prefix("test result: ok. ")).unwrap_or_default();
+        Ok(closing.split(';').next().unwrap_or_default().to_string())
+    } else {
+        let failed: Vec<&str> =
+            said.lines().filter_map(|line| line.strip_prefix("test ")?.strip_suffix(" ... FAILED")).collect();
+        Err(format!("{} ({})", failed.join(", "), output.status).into())
+    }
 }
 
 /// From a bare kernel to a machine in which programs run as they do on the host.
@@ -59,14 +93,18 @@ fn boot() -> Outcome<Order> {
     mount_root()?;
     mount_inside(run_folder, &order.modules)?;
 
+    use_console()?;
+    run("hostname lab")?;
+    run("ip link set lo up")?;
+    Ok(order)
+}
+
+/// What is printed goes to console 1, and so to `output.log` on the host.
+fn use_console() -> Outcome {
     let console = fs::OpenOptions::new().write(true).open("/dev/tty1")?;
     nix::unistd::dup2_stdout(&console)?;
     nix::unistd::dup2_stderr(&console)?;
-    run("stty -F /dev/tty1 -opost")?;
-    run("hostname lab")?;
-    run("ip link set lo up")?;
-    std::env::set_current_dir(&order.folder)?;
-    Ok(order)
+    run("stty -F /dev/tty1 -opost").map(drop)
 }
 
 /// The root so far is the host's, read-only. A layer in memory goes over it, and becomes the root.

@@ -26,6 +26,7 @@ mod judge;
 mod machine;
 mod scenarios;
 mod station;
+mod systemd;
 
 use std::process::ExitCode;
 
@@ -33,5 +34,11 @@ use std::process::ExitCode;
 type Outcome<T = ()> = Result<T, Box<dyn std::error::Error>>;
 
 fn main() -> ExitCode {
-    if std::process::id() == 1 { guest::main() } else { host::main() }
+    if std::process::id() == 1 {
+        guest::main()
+    } else if std::env::args().nth(1).as_deref() == Some(systemd::ARGUMENT) {
+        guest::main_under_systemd()
+    } else {
+        host::main()
+    }
 }

@@ -11,9 +11,10 @@ use std::fs::{self, File};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_visavis");
+/// The program under test.
+pub const PROGRAM: &str = env!("CARGO_BIN_EXE_visavis");
 /// Both sides have the same one-time code.
-const CODE: &str = "window kitchen garden bread river bridge";
+pub const CODE: &str = "window kitchen garden bread river bridge";
 /// How long a station may take to hang up and write its report.
 const GOODBYE: Duration = Duration::from_secs(10);
 

@@ -1,5 +1,6 @@
 //! The scenarios: a file each, in the order in which they are run.
 
+mod appliance;
 mod call_ipv4;
 mod call_ipv6;
 mod call_lossy;
@@ -27,6 +28,8 @@ pub struct Scenario {
     pub about: &'static str,
     /// When the machine is switched off if it is not done by then; generous, since this machine has other work too.
     pub limit: Duration,
+    /// Played as a service of systemd, with udev running.
+    pub under_systemd: bool,
     /// Not part of a run of all.
     pub only_when_named: bool,
     /// The scenario itself.
@@ -34,7 +37,7 @@ pub struct Scenario {
 }
 
 const fn scenario(name: &'static str, limit_s: u64, play: Play, about: &'static str) -> Scenario {
-    Scenario { name, about, limit: Duration::from_secs(limit_s), only_when_named: false, play }
+    Scenario { name, about, limit: Duration::from_secs(limit_s), under_systemd: false, only_when_named: false, play }
 }
 
 /// All of them.
@@ -50,13 +53,16 @@ pub const ALL: &[Scenario] = &[
     scenario("peer_killed", 120, peer_killed::play, "a station dies and is started again"),
     scenario("peer_frozen", 120, peer_frozen::play, "a station stands still for 10 s and shows nothing old"),
     Scenario {
+        under_systemd: true,
+        ..scenario("appliance", 120, appliance::play, "installed, and started by systemd in its sandbox")
+    },
+    Scenario {
         only_when_named: true,
         ..scenario("soak", 300, soak::play, "an hour's call ends as it began (VISAVIS_LAB_SECONDS)")
     },
 ];
 
 /// The scenario called `name`.
-pub fn find(name: &str) -> Outcome<Play> {
-    let found = ALL.iter().find(|scenario| scenario.name == name);
-    Ok(found.ok_or_else(|| format!("no scenario is called {name}"))?.play)
+pub fn find(name: &str) -> Outcome<&'static Scenario> {
+    Ok(ALL.iter().find(|scenario| scenario.name == name).ok_or_else(|| format!("no scenario is called {name}"))?)
 }
