@@ -42,7 +42,7 @@ impl AsFd for Looker {
 impl drm::Device for Looker {}
 impl drm::control::Device for Looker {}
 
-/// What a CRTC shows: its framebuffer's number, size and format, and the pixels as R G B.
+/// What a CRTC shows.
 #[derive(Debug, PartialEq)]
 struct Shown {
     framebuffer: Option<u32>,
@@ -51,7 +51,10 @@ struct Shown {
 
 impl Looker {
     fn open() -> Looker {
-        Looker(OpenOptions::new().read(true).write(true).open("/dev/dri/card0").expect("the lab's card"))
+        let looker = Looker(OpenOptions::new().read(true).write(true).open("/dev/dri/card0").expect("the lab's card"));
+        // Whoever opens first becomes master unasked.
+        let _ = drm::Device::release_master_lock(&looker);
+        looker
     }
 
     fn crtc(&self) -> drm::control::crtc::Info {

@@ -25,10 +25,21 @@ impl Line {
         self.step.line_height()
     }
 
+    /// Pixels between it and the line before: some where title and text meet, so that they are seen to be two things.
+    pub fn gap_after(&self, before: Option<&Line>) -> u32 {
+        before.filter(|before| before.is_title != self.is_title).map_or(0, |_| self.step.cap_height() / 2)
+    }
+
     /// Pixels from its top to its baseline.
     pub fn baseline(&self) -> u32 {
         self.step.baseline()
     }
+}
+
+/// Height of lines one below the other, in pixels.
+pub fn height(lines: &[Line]) -> u32 {
+    let before = core::iter::once(None).chain(lines.iter().map(Some));
+    lines.iter().zip(before).map(|(line, before)| line.gap_after(before) + line.height()).sum()
 }
 
 /// The text in letters that the font has: Latin-1, with typographic marks made plain and the rest as `?`.
@@ -87,12 +98,7 @@ pub fn wrap(text: &str, is_title: bool, step: Step, width: u32, may_break: bool,
 
 /// Drops the lines that are too many, and says so with dots on the last that stays.
 pub fn cut(lines: &mut Vec<Line>, room: Size) {
-    let mut height = 0;
-    let fitting = lines.iter().take_while(|line| {
-        height += line.height();
-        height <= room.height
-    });
-    let fitting = fitting.count();
+    let fitting = (0..=lines.len()).rfind(|count| height(&lines[..*count]) <= room.height).unwrap_or(0);
     if fitting == lines.len() {
         return;
     }

@@ -120,11 +120,12 @@ pub fn draw(card: &Card, picture: &mut Picture) {
     let size = picture.size();
     let blocks: Vec<_> = card.blocks().into_iter().map(|b| (layout::clean(&b.text), b.is_title)).collect();
     let lines = fit(&blocks, size);
-    let height: u32 = lines.iter().map(Line::height).sum();
+    let height = layout::height(&lines);
     let mut top = size.height.saturating_sub(height) / 2;
     let stride = picture.stride_bytes();
     let [luma, ..] = picture.planes_mut();
-    for line in &lines {
+    for (index, line) in lines.iter().enumerate() {
+        top += line.gap_after(index.checked_sub(1).map(|before| &lines[before]));
         let tone = if line.is_title { tones.strong } else { tones.plain };
         let left = size.width.saturating_sub(line.width) / 2;
         line.step.draw(&line.text, &mut Ink::new(luma, stride, size, (left, top + line.baseline()), tone));
@@ -148,7 +149,7 @@ fn fit(blocks: &[(String, bool)], size: Size) -> Vec<Line> {
             let step = LADDER[if *is_title { title } else { body }.saturating_sub(smaller)];
             layout::wrap(text, *is_title, step, room.width, may_break, &mut lines)
         });
-        if fits && lines.iter().map(Line::height).sum::<u32>() <= room.height {
+        if fits && layout::height(&lines) <= room.height {
             return lines;
         }
     }

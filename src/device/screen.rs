@@ -84,7 +84,7 @@ pub enum Screen {
     /// A framebuffer device.
     Fbdev(Box<Framebuffer>),
     /// A YUV4MPEG2 stream.
-    Y4m(Y4mSink),
+    Y4m(Box<Y4mSink>),
     /// PNG images.
     Png(PngSink),
     /// Nothing.
@@ -101,7 +101,7 @@ impl Screen {
             ScreenSpec::Auto => Screen::open_any(now),
             ScreenSpec::Drm(target) => Drm::open(target, now).map(|drm| Screen::Drm(Box::new(drm))),
             ScreenSpec::Fbdev(path) => Framebuffer::open(path).map(|fb| Screen::Fbdev(Box::new(fb))),
-            ScreenSpec::Y4m(target) => Y4mSink::open(target).map(Screen::Y4m),
+            ScreenSpec::Y4m(target) => Y4mSink::open(target).map(|y4m| Screen::Y4m(Box::new(y4m))),
             ScreenSpec::Png(folder) => PngSink::open(folder).map(Screen::Png),
             ScreenSpec::None => Ok(Screen::None(NullScreen::default())),
         }

@@ -189,8 +189,8 @@ impl Output {
     }
 
     fn set_mode_atomic(&self, mut request: Request) -> io::Result<()> {
-        let connector = Properties::of(&*self.card, self.connector)?;
-        let crtc = Properties::of(&*self.card, self.crtc)?;
+        let connector = Properties::of(&self.card, self.connector)?;
+        let crtc = Properties::of(&self.card, self.crtc)?;
         let mode = self.card.create_property_blob(&drm_ffi::drm_mode_modeinfo::from(self.mode))?;
         let drm::control::property::Value::Blob(blob) = mode else { return Err(io::ErrorKind::Other.into()) };
         let (object, property) = connector.id("CRTC_ID")?;

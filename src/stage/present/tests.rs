@@ -133,7 +133,7 @@ fn while_the_screen_is_slow_the_newest_replaces_and_nothing_queues() {
     // Now it is read: what comes last is the newest.
     let mut bytes = Vec::new();
     let mut chunk = vec![0; 1 << 16];
-    while rig.stats.last_number.get() < 50 || bytes.len() < 6 || (bytes.len() - head(&bytes)) % frame != 0 {
+    while rig.stats.last_number.get() < 50 || bytes.len() < 6 || !(bytes.len() - head(&bytes)).is_multiple_of(frame) {
         let n = reader.read(&mut chunk).unwrap();
         bytes.extend_from_slice(&chunk[..n]);
     }
