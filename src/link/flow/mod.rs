@@ -15,11 +15,12 @@
 //!   buffers have grown to the frames' size.
 //! - Times that come out are in our clock: the peer's are translated by the offset that pings measure.
 //!
-//! `PROTOCOL-flow.md` beside this is the specification. Inside: `clock` (offset and round trip), `pacer`, `outgoing`
+//! `PROTOCOL-flow.md` beside this is the specification. Inside: `clock` (offset and round trip), `pacer`, `breaker`, `outgoing`
 //! (fragments, history, repeats), `gaps` (what is missing), `frames` (assembly and order), `arrivals` (feedback),
 //! `sound`, `channel` (control); `receive` and `transmit` are the two directions of a payload.
 
 mod arrivals;
+mod breaker;
 mod channel;
 mod clock;
 mod frames;
@@ -41,6 +42,7 @@ use crate::media::{EncodedFrame, SoundPacket};
 use crate::time::{Duration, Instant, earliest};
 use crate::wire::{Control, KeyFrameRequest, Pong};
 use arrivals::{Arrivals, Loss};
+use breaker::Breaker;
 use channel::Channel;
 use clock::PeerClock;
 use core::fmt;
@@ -140,12 +142,15 @@ pub struct Flow {
     peer_epoch_before: Option<u32>,
     /// Timeouts handled since a payload was polled.
     turns_unpolled: u32,
+    /// When the peer last said anything.
+    heard_at: Instant,
     clock: PeerClock,
     pongs: heapless::Deque<Pong, PONGS_MAX>,
     channel: Channel,
 
     outgoing: Outgoing,
     pacer: Pacer,
+    breaker: Breaker,
     sound_out: SoundOut,
     tail_probe_due: Option<Instant>,
     key_wanted_at: Option<Instant>,
@@ -174,11 +179,13 @@ impl Flow {
             peer_epoch: None,
             peer_epoch_before: None,
             turns_unpolled: 0,
+            heard_at: now,
             clock: PeerClock::new(now),
             pongs: heapless::Deque::new(),
             channel: Channel::new(),
             outgoing: Outgoing::new(config.frame_bytes),
             pacer: Pacer::new(now, config.pace_bits_per_second),
+            breaker: Breaker::default(),
             sound_out: SoundOut::default(),
             tail_probe_due: None,
             key_wanted_at: None,
@@ -197,10 +204,16 @@ impl Flow {
     /// Queues a frame to be sent. Its numbers must count up; where one is left out, or a frame cannot be sent, frames
     /// are refused until a key frame comes, and [`FlowEvent::KeyFrameWanted`] asks for it.
     pub fn send_frame(&mut self, now: Instant, frame: &EncodedFrame) {
+        if self.breaker.holds(now) {
+            self.outgoing.leave_out(frame);
+            self.counts.frames_held += 1;
+            return;
+        }
         let before = self.counts.frames_sent;
         self.outgoing.push(now, frame, self.config.payload_bytes, &mut self.counts);
         if frame.key && self.counts.frames_sent > before {
             self.key_wanted_at = None;
+            self.breaker.key_frame_sent(now, &mut self.loss_out);
         }
     }
 
@@ -353,15 +366,16 @@ impl Flow {
         due.then(|| KeyFrameRequest { from: self.frames.seen() as u32 })
     }
 
-    /// When to tell the station again that a key frame must come before anything can be sent.
+    /// When to tell the station (again) that a key frame must come before anything can be sent.
     fn key_wanted_due(&self) -> Option<Instant> {
-        let again = self.key_wanted_at.map(|at| at + KEY_WANTED_PAUSE)?;
-        self.outgoing.is_broken().then_some(again)
+        let again = self.key_wanted_at.map_or(Instant::ZERO, |at| at + KEY_WANTED_PAUSE);
+        self.outgoing.is_broken().then(|| again.max(self.breaker.until()))
     }
 
     /// Tells the station that a key frame is wanted, unless it was told a moment ago.
     fn want_key(&mut self, now: Instant) {
-        if self.key_wanted_at.is_none_or(|at| now.since(at) >= KEY_WANTED_PAUSE) {
+        let told = self.key_wanted_at.is_some_and(|at| now.since(at) < KEY_WANTED_PAUSE);
+        if !told && !self.breaker.holds(now) {
             self.key_wanted_at = Some(now);
             self.counts.key_frames_wanted += 1;
             self.tell(FlowEvent::KeyFrameWanted);
