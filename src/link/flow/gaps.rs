@@ -16,8 +16,12 @@ const STEP_MAX: u64 = 4_096;
 const GRACE_MIN: Duration = Duration::from_millis(1);
 /// More grace than this costs more frames than asking in vain costs datagrams.
 const GRACE_MAX: Duration = Duration::from_millis(15);
-/// A fragment is asked for this often: as often as the sender would send it.
-const TRIES_MAX: u8 = 6;
+/// A fragment is asked for this often: twice for each time that the sender would send it.
+const TRIES_MAX: u8 = 12;
+/// Each request goes out again after a quarter of the time an answer takes: if the first was lost, little time is, and
+/// if not, the sender knows what it sent a moment ago. On a path so short that this is less than 3 ms it gains nothing.
+const ECHO_SHARE: u32 = 4;
+const ECHO_MIN: Duration = Duration::from_millis(3);
 /// A gap older than this belongs to a frame that no deadline allows.
 const GAP_AGE_MAX: Duration = Duration::from_secs(1);
 
@@ -38,7 +42,13 @@ struct Gap {
 
 impl Gap {
     fn due(&self, grace: Duration, overdue: Duration) -> Option<Instant> {
-        (self.tries < TRIES_MAX).then(|| self.asked_at.map_or(self.since + grace, |asked| asked + overdue))
+        let echo = overdue / ECHO_SHARE;
+        let pause = match self.tries % 2 {
+            _ if echo < ECHO_MIN => overdue,
+            0 => overdue - echo,
+            _ => echo,
+        };
+        (self.tries < TRIES_MAX).then(|| self.asked_at.map_or(self.since + grace, |asked| asked + pause))
     }
 }
 

@@ -38,6 +38,7 @@ mod transmit;
 pub use fuzz::fuzz;
 pub use report::{Counts, FlowReport};
 
+use crate::link::MAX_PAYLOAD;
 use crate::media::{EncodedFrame, SoundPacket};
 use crate::time::{Duration, Instant, earliest};
 use crate::wire::{Control, KeyFrameRequest, Pong};
@@ -52,10 +53,6 @@ use outgoing::Outgoing;
 use pacer::Pacer;
 use sound::{SoundIn, SoundOut};
 use std::collections::VecDeque;
-
-/// The largest payload that is sent, in bytes: within an MTU of 1,280, the least that IPv6 guarantees, it leaves 110
-/// for IPv6 and UDP headers (48) and the session's header and tag.
-pub const PAYLOAD_BYTES_MAX: usize = 1_170;
 
 /// Events that wait to be polled; beyond it control messages stay unacknowledged until there is room.
 const EVENTS_MAX: usize = 64;
@@ -77,7 +74,7 @@ pub struct FlowConfig {
     pub age_max: Duration,
     /// What video beyond a burst is sent at, in bits a second. 200 Mbit/s: see the pacer.
     pub pace_bits_per_second: u64,
-    /// Bytes a payload may have; at most [`PAYLOAD_BYTES_MAX`].
+    /// Bytes a payload may have; at most [`MAX_PAYLOAD`].
     pub payload_bytes: usize,
     /// Bytes that each frame buffer has room for from the start; larger frames make them grow.
     pub frame_bytes: usize,
@@ -88,7 +85,7 @@ impl Default for FlowConfig {
         FlowConfig {
             age_max: Duration::from_millis(150),
             pace_bits_per_second: 200_000_000,
-            payload_bytes: PAYLOAD_BYTES_MAX,
+            payload_bytes: MAX_PAYLOAD,
             // A key frame of 640x480 at 2 Mbit/s. The memory is touched only as it is used.
             frame_bytes: 64 << 10,
         }
@@ -97,6 +94,10 @@ impl Default for FlowConfig {
 
 /// What the station should know.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a few a minute, and 64 at most wait; a box would cost more than it saves"
+)]
 pub enum FlowEvent {
     /// The peer says something.
     Control(Control),
@@ -168,7 +169,7 @@ pub struct Flow {
 impl Flow {
     /// A flow that knows nothing of its peer yet. It may be made before there is a session.
     pub fn new(now: Instant, config: FlowConfig) -> Flow {
-        let config = FlowConfig { payload_bytes: config.payload_bytes.min(PAYLOAD_BYTES_MAX), ..config };
+        let config = FlowConfig { payload_bytes: config.payload_bytes.min(MAX_PAYLOAD), ..config };
         // Two lives of a station begin at different nanoseconds of their clock; all that counts is that they differ.
         let nanos = now.as_nanos();
         let epoch = (nanos ^ (nanos >> 32)) as u32;

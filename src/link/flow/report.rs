@@ -7,7 +7,7 @@ use crate::time::{Duration, Instant};
 pub struct FlowReport {
     /// Smoothed round trip, once measured.
     pub rtt: Option<Duration>,
-    /// The shortest round trip of the last 16 pings.
+    /// The shortest round trip of the last 32 pings.
     pub rtt_min: Option<Duration>,
     /// The peer's CLOCK_MONOTONIC minus ours, in nanoseconds, once measured.
     pub offset_ns: Option<i64>,

@@ -2,7 +2,8 @@
 
 use super::network::make_frame;
 use super::*;
-use crate::link::flow::{Flow, FlowConfig, FlowEvent, PAYLOAD_BYTES_MAX};
+use crate::link::MAX_PAYLOAD;
+use crate::link::flow::{Flow, FlowConfig, FlowEvent};
 use crate::media::{EncodedFrame, VideoCodec};
 use crate::time::{Duration, Instant};
 use proptest::prelude::*;
@@ -139,7 +140,7 @@ fn on_half_the_rate_that_the_stream_needs_pictures_come_though_nobody_lowers_it(
     let shown = world.stations[1].shown.iter().map(|s| s.at).chain([world.now]);
     let times: Vec<_> = shown.filter(|&at| at > Instant::from_millis(2_000)).collect();
     let longest = times.windows(2).map(|pair| pair[1].since(pair[0])).max().unwrap();
-    assert!(longest <= ms(3_500) && times.len() >= 25, "{} pictures, none for {longest:?}", times.len());
+    assert!(longest <= ms(5_000) && times.len() >= 25, "{} pictures, none for {longest:?}", times.len());
     let heard = world.stations[1].sounds.len() as f64 / world.stations[0].flow.report().counts.sound_sent as f64;
     assert!(heard > 0.9, "{heard:.2} of the sound came through");
     // And as soon as the path carries it again, all is well.
@@ -167,7 +168,7 @@ fn a_peer_that_begins_anew_is_met_again() {
 
 /// Two flows without a network: what one wants to send at `now`.
 fn payloads(flow: &mut Flow, now: Instant) -> Vec<Vec<u8>> {
-    let mut out = [0; PAYLOAD_BYTES_MAX];
+    let mut out = [0; MAX_PAYLOAD];
     let mut all = Vec::new();
     while let Some(length) = flow.poll_payload(now, &mut out) {
         all.push(out[..length].to_vec());

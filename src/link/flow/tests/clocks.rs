@@ -32,12 +32,17 @@ fn the_offset_is_known_before_the_first_picture() {
 fn the_offset_stays_true_under_jitter_and_drift() {
     for drift_ppm in [-300.0, 0.0, 300.0] {
         let mut world = world(2, drift_ppm, 10);
-        for _ in 0..60 {
-            world.run(Duration::from_secs(2));
+        let mut errors_ms = Vec::new();
+        for _ in 0..150 {
+            world.run(Duration::from_secs(1));
             let error_ms = offset_error_ms(&world);
-            // Jitter makes a half round trip uneven by up to 5 ms; the best of 16 pings is mostly far better.
+            errors_ms.push(error_ms.abs());
+            // Jitter alone makes a half round trip wrong by up to 5 ms; the pings together are far better.
             assert!(error_ms.abs() < 4.0, "{error_ms:.2} ms off at {:?}, {drift_ppm} ppm", world.now);
         }
+        errors_ms.sort_by(f64::total_cmp);
+        println!("{drift_ppm} ppm: half of the time within {:.2} ms, always {:.2} ms", errors_ms[75], errors_ms[149]);
+        assert!(errors_ms[75] < 1.5, "{:.2} ms off half of the time at {drift_ppm} ppm", errors_ms[75]);
     }
 }
 

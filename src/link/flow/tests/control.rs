@@ -92,7 +92,7 @@ fn nothing_meant_for_an_earlier_life_reaches_a_later_one() {
 fn a_station_that_polls_no_events_holds_the_peer_up_instead_of_growing() {
     let mut flows = [1, 2].map(|ms| Flow::new(Instant::from_millis(ms), FlowConfig::default()));
     let mut now = Instant::from_millis(10);
-    let mut out = [0; 1_170];
+    let mut out = [0; 1_200];
     let mut sent = 0;
     for _ in 0..2_000 {
         if flows[0].send_control(&message(sent)).is_ok() {

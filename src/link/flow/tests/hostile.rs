@@ -1,7 +1,8 @@
 //! Bytes that no honest peer sends: counted, bounded, and never a panic.
 
 use super::*;
-use crate::link::flow::{Flow, FlowConfig, PAYLOAD_BYTES_MAX, fuzz};
+use crate::link::MAX_PAYLOAD;
+use crate::link::flow::{Flow, FlowConfig, fuzz};
 use crate::media::{EncodedFrame, VideoCodec};
 use crate::time::{Duration, Instant};
 use crate::wire::{Item, PayloadWriter, Range, Ranges, U16s, VideoFragment};
@@ -13,7 +14,7 @@ fn flow() -> Flow {
 }
 
 fn payload(items: &[Item<'_>]) -> Vec<u8> {
-    let mut out = [0; PAYLOAD_BYTES_MAX];
+    let mut out = [0; MAX_PAYLOAD];
     let mut writer = PayloadWriter::begin(&mut out, 5).unwrap();
     assert!(items.iter().all(|item| writer.put(item)));
     let length = writer.finish().unwrap();
@@ -85,7 +86,7 @@ fn a_stream_with_flipped_bits_harms_only_itself() {
     let mut victim = flow();
     let near = &mut world.stations[0];
     let mut now = near.local(world.now);
-    let mut out = [0; PAYLOAD_BYTES_MAX];
+    let mut out = [0; MAX_PAYLOAD];
     for number in 0..2_000u64 {
         let frame = super::network::make_frame(1_000 + number, None, 4_000, VideoCodec::H264);
         near.flow.send_frame(now, &frame);
@@ -124,7 +125,7 @@ fn promises_of_huge_frames_reserve_no_memory_beyond_the_bound() {
 fn requests_for_everything_are_bounded() {
     let mut flow = flow();
     let mut now = Instant::from_millis(1_000);
-    let mut out = [0; PAYLOAD_BYTES_MAX];
+    let mut out = [0; MAX_PAYLOAD];
     for number in 0..4 {
         flow.send_frame(now, &super::network::make_frame(number, None, 300_000, VideoCodec::Mjpeg));
         for _ in 0..100 {
