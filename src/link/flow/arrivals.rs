@@ -8,8 +8,8 @@ use crate::wire::{Feedback, U16s};
 
 /// Between two reports: a controller wants some in each round trip, and 50 bytes in 50 ms are 8 kbit/s.
 const INTERVAL: Duration = Duration::from_millis(50);
-/// Weight of a report in the loss figure: about the last second counts.
-const LOSS_WEIGHT: f32 = 1.0 / 16.0;
+/// Weight of a report in the loss figure: about the last half second counts.
+const LOSS_WEIGHT: f32 = 1.0 / 8.0;
 /// Arrivals remembered: what a report lists.
 const MEMORY: u64 = Feedback::ARRIVALS_MAX as u64;
 /// Where a report's list is put together.
@@ -21,28 +21,51 @@ pub(super) struct Loss {
     expected: u32,
     received: u32,
     share: Option<f32>,
+    /// Both totals when [`Loss::interval`] was asked last.
+    mark: (u32, u32),
 }
+
+/// Fewer tell nothing: a small frame has this many fragments.
+const INTERVAL_MIN: u32 = 4;
 
 impl Loss {
     /// The totals (modulo 2³²) are now these.
     pub(super) fn update(&mut self, expected: u32, received: u32) {
-        let step = expected.wrapping_sub(self.expected);
-        let arrived = received.wrapping_sub(self.received);
+        let lost = lost((self.expected, self.received), (expected, received));
         (self.expected, self.received) = (expected, received);
-        // Nothing new, or totals of another life.
-        if step == 0 || step > u32::MAX / 2 {
-            return;
-        }
-        // What arrived late was counted as lost before; it may make a step better than whole, never worse than none.
-        let lost = 1.0 - (f64::from(arrived as i32) / f64::from(step)).clamp(0.0, 2.0) as f32;
+        let Some(lost) = lost else { return };
         let share = self.share.map_or(lost, |share| share + (lost - share) * LOSS_WEIGHT);
         self.share = Some(share.max(0.0));
+    }
+
+    /// The share lost since this was asked last, which is then the whole figure; `None` where too little is known.
+    pub(super) fn interval(&mut self) -> Option<f32> {
+        if self.expected.wrapping_sub(self.mark.0) < INTERVAL_MIN {
+            return None;
+        }
+        let lost = lost(self.mark, (self.expected, self.received));
+        self.mark = (self.expected, self.received);
+        lost.map(|lost| lost.max(0.0))
+    }
+
+    /// From now on the figure begins with this one.
+    pub(super) fn restart(&mut self, share: f32) {
+        self.share = Some(share);
     }
 
     /// 0 to 1.
     pub(super) fn share(&self) -> f32 {
         self.share.unwrap_or(0.0)
     }
+}
+
+/// The share lost between two pairs of totals. What arrived late was counted as lost before: it may make a step better
+/// than whole (a negative loss), never worse than none. `None` where nothing is new, or the totals are of another life.
+fn lost(before: (u32, u32), now: (u32, u32)) -> Option<f32> {
+    let expected = now.0.wrapping_sub(before.0);
+    let arrived = now.1.wrapping_sub(before.1) as i32;
+    let known = expected != 0 && expected <= u32::MAX / 2;
+    known.then(|| 1.0 - (f64::from(arrived) / f64::from(expected)).clamp(0.0, 2.0) as f32)
 }
 
 /// The arrivals that the next report tells of.

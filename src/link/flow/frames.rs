@@ -315,12 +315,14 @@ impl Frames {
     fn expires_at(&self, frame: &Assembly, clock: &PeerClock) -> Option<Instant> {
         let captured_at = frame.captured_at(clock);
         let asked_for = frame.frame.key && self.waiting_since.is_some_and(|since| captured_at >= since);
+        // Who is frozen anyway waits for two repairs: to ask for another key frame would take as long as the first.
+        let patience = self.age_max.max(clock.overdue() * 2);
         match self.allowance {
             Some(_) if asked_for && frame.is_whole() => None,
-            Some(allowance) if asked_for => Some((captured_at + allowance).max(frame.begun_at + self.age_max)),
+            Some(allowance) if asked_for => Some((captured_at + allowance).max(frame.begun_at + patience)),
             Some(allowance) => Some(captured_at + allowance),
             None if frame.is_whole() => None,
-            None => Some(frame.begun_at + self.age_max),
+            None => Some(frame.begun_at + patience),
         }
     }
 

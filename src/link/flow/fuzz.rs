@@ -16,7 +16,7 @@ pub fn fuzz(bytes: &[u8]) {
     }
     let mut now = Instant::from_millis(5_000);
     let mut flow = Flow::new(now, FlowConfig { frame_bytes: 0, ..FlowConfig::default() });
-    let (mut frame, mut out) = (EncodedFrame::default(), [0; super::PAYLOAD_BYTES_MAX]);
+    let (mut frame, mut out) = (EncodedFrame::default(), [0; crate::link::MAX_PAYLOAD]);
     let mut rest = bytes;
     while let Some((&[low, high, pause], after)) = rest.split_first_chunk() {
         let length = usize::from(u16::from_le_bytes([low, high])).min(after.len());

@@ -16,8 +16,12 @@ const STEP_MAX: u64 = 4_096;
 const GRACE_MIN: Duration = Duration::from_millis(1);
 /// More grace than this costs more frames than asking in vain costs datagrams.
 const GRACE_MAX: Duration = Duration::from_millis(15);
-/// A fragment is asked for this often: as often as the sender would send it.
-const TRIES_MAX: u8 = 6;
+/// A fragment is asked for this often: twice for each time that the sender would send it.
+const TRIES_MAX: u8 = 12;
+/// Each request goes out again after a quarter of the time an answer takes: if the first was lost, little time is, and
+/// if not, the sender knows what it sent a moment ago. On a path so short that this is less than 3 ms it gains nothing.
+const ECHO_SHARE: u32 = 4;
+const ECHO_MIN: Duration = Duration::from_millis(3);
 /// A gap older than this belongs to a frame that no deadline allows.
 const GAP_AGE_MAX: Duration = Duration::from_secs(1);
 
@@ -38,7 +42,13 @@ struct Gap {
 
 impl Gap {
     fn due(&self, grace: Duration, overdue: Duration) -> Option<Instant> {
-        (self.tries < TRIES_MAX).then(|| self.asked_at.map_or(self.since + grace, |asked| asked + overdue))
+        let echo = overdue / ECHO_SHARE;
+        let pause = match self.tries % 2 {
+            _ if echo < ECHO_MIN => overdue,
+            0 => overdue - echo,
+            _ => echo,
+        };
+        (self.tries < TRIES_MAX).then(|| self.asked_at.map_or(self.since + grace, |asked| asked + pause))
     }
 }
 
@@ -61,6 +71,8 @@ pub(super) struct Gaps {
     open: VecDeque<Gap>,
     /// One past the highest sequence known to have been sent.
     end: Option<u64>,
+    /// There was a long silence: if the next fragment is not the next one, nothing before it counts.
+    silence: bool,
     reordering: Duration,
     /// Repaired gaps and when they opened: an original that comes after its repeat tells that we asked too soon.
     repaired: Deque<(u64, Instant), REPAIRED>,
@@ -73,6 +85,7 @@ impl Gaps {
         Gaps {
             open: VecDeque::with_capacity(GAPS_MAX),
             end: None,
+            silence: false,
             reordering: Duration::ZERO,
             repaired: Deque::new(),
             expected: 0,
@@ -84,6 +97,7 @@ impl Gaps {
     pub(super) fn reset(&mut self) {
         self.open.clear();
         self.repaired.clear();
+        self.silence = false;
         (self.end, self.reordering, self.expected, self.originals) = (None, Duration::ZERO, 0, 0);
     }
 
@@ -101,7 +115,8 @@ impl Gaps {
     pub(super) fn arrived(&mut self, now: Instant, sequence: u64, first: u64, repeat: bool) -> Arrival {
         let end = *self.end.get_or_insert(first);
         if sequence >= end {
-            let jump = sequence - end > STEP_MAX;
+            let jump = sequence - end > if self.silence { 0 } else { STEP_MAX };
+            self.silence = false;
             if jump {
                 self.open.clear();
                 self.end = Some(first.max(end));
@@ -143,10 +158,15 @@ impl Gaps {
         self.reordering = self.reordering.max(now.since(since).min(GRACE_MAX));
     }
 
+    /// Nothing came for so long that what was sent meanwhile is not wanted.
+    pub(super) fn silence(&mut self) {
+        self.silence = true;
+    }
+
     /// All before `end` were sent, says the sender.
     pub(super) fn announced(&mut self, now: Instant, end: u64) {
         // Before the first fragment nobody knows where to begin; and what is too far ahead will show itself.
-        if self.end.is_some_and(|known| end > known && end - known <= STEP_MAX) {
+        if !self.silence && self.end.is_some_and(|known| end > known && end - known <= STEP_MAX) {
             self.extend(now, end);
             self.end = Some(end);
         }

@@ -15,11 +15,12 @@
 //!   buffers have grown to the frames' size.
 //! - Times that come out are in our clock: the peer's are translated by the offset that pings measure.
 //!
-//! `PROTOCOL-flow.md` beside this is the specification. Inside: `clock` (offset and round trip), `pacer`, `outgoing`
+//! `PROTOCOL-flow.md` beside this is the specification. Inside: `clock` (offset and round trip), `pacer`, `breaker`, `outgoing`
 //! (fragments, history, repeats), `gaps` (what is missing), `frames` (assembly and order), `arrivals` (feedback),
 //! `sound`, `channel` (control); `receive` and `transmit` are the two directions of a payload.
 
 mod arrivals;
+mod breaker;
 mod channel;
 mod clock;
 mod frames;
@@ -37,10 +38,12 @@ mod transmit;
 pub use fuzz::fuzz;
 pub use report::{Counts, FlowReport};
 
+use crate::link::MAX_PAYLOAD;
 use crate::media::{EncodedFrame, SoundPacket};
 use crate::time::{Duration, Instant, earliest};
 use crate::wire::{Control, KeyFrameRequest, Pong};
 use arrivals::{Arrivals, Loss};
+use breaker::Breaker;
 use channel::Channel;
 use clock::PeerClock;
 use core::fmt;
@@ -50,10 +53,6 @@ use outgoing::Outgoing;
 use pacer::Pacer;
 use sound::{SoundIn, SoundOut};
 use std::collections::VecDeque;
-
-/// The largest payload that is sent, in bytes: within an MTU of 1,280, the least that IPv6 guarantees, it leaves 110
-/// for IPv6 and UDP headers (48) and the session's header and tag.
-pub const PAYLOAD_BYTES_MAX: usize = 1_170;
 
 /// Events that wait to be polled; beyond it control messages stay unacknowledged until there is room.
 const EVENTS_MAX: usize = 64;
@@ -75,7 +74,7 @@ pub struct FlowConfig {
     pub age_max: Duration,
     /// What video beyond a burst is sent at, in bits a second. 200 Mbit/s: see the pacer.
     pub pace_bits_per_second: u64,
-    /// Bytes a payload may have; at most [`PAYLOAD_BYTES_MAX`].
+    /// Bytes a payload may have; at most [`MAX_PAYLOAD`].
     pub payload_bytes: usize,
     /// Bytes that each frame buffer has room for from the start; larger frames make them grow.
     pub frame_bytes: usize,
@@ -86,7 +85,7 @@ impl Default for FlowConfig {
         FlowConfig {
             age_max: Duration::from_millis(150),
             pace_bits_per_second: 200_000_000,
-            payload_bytes: PAYLOAD_BYTES_MAX,
+            payload_bytes: MAX_PAYLOAD,
             // A key frame of 640x480 at 2 Mbit/s. The memory is touched only as it is used.
             frame_bytes: 64 << 10,
         }
@@ -95,6 +94,10 @@ impl Default for FlowConfig {
 
 /// What the station should know.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a few a minute, and 64 at most wait; a box would cost more than it saves"
+)]
 pub enum FlowEvent {
     /// The peer says something.
     Control(Control),
@@ -140,12 +143,15 @@ pub struct Flow {
     peer_epoch_before: Option<u32>,
     /// Timeouts handled since a payload was polled.
     turns_unpolled: u32,
+    /// When the peer last said anything.
+    heard_at: Instant,
     clock: PeerClock,
     pongs: heapless::Deque<Pong, PONGS_MAX>,
     channel: Channel,
 
     outgoing: Outgoing,
     pacer: Pacer,
+    breaker: Breaker,
     sound_out: SoundOut,
     tail_probe_due: Option<Instant>,
     key_wanted_at: Option<Instant>,
@@ -163,7 +169,7 @@ pub struct Flow {
 impl Flow {
     /// A flow that knows nothing of its peer yet. It may be made before there is a session.
     pub fn new(now: Instant, config: FlowConfig) -> Flow {
-        let config = FlowConfig { payload_bytes: config.payload_bytes.min(PAYLOAD_BYTES_MAX), ..config };
+        let config = FlowConfig { payload_bytes: config.payload_bytes.min(MAX_PAYLOAD), ..config };
         // Two lives of a station begin at different nanoseconds of their clock; all that counts is that they differ.
         let nanos = now.as_nanos();
         let epoch = (nanos ^ (nanos >> 32)) as u32;
@@ -174,11 +180,13 @@ impl Flow {
             peer_epoch: None,
             peer_epoch_before: None,
             turns_unpolled: 0,
+            heard_at: now,
             clock: PeerClock::new(now),
             pongs: heapless::Deque::new(),
             channel: Channel::new(),
             outgoing: Outgoing::new(config.frame_bytes),
             pacer: Pacer::new(now, config.pace_bits_per_second),
+            breaker: Breaker::default(),
             sound_out: SoundOut::default(),
             tail_probe_due: None,
             key_wanted_at: None,
@@ -197,10 +205,16 @@ impl Flow {
     /// Queues a frame to be sent. Its numbers must count up; where one is left out, or a frame cannot be sent, frames
     /// are refused until a key frame comes, and [`FlowEvent::KeyFrameWanted`] asks for it.
     pub fn send_frame(&mut self, now: Instant, frame: &EncodedFrame) {
+        if self.breaker.holds(now) {
+            self.outgoing.leave_out(frame);
+            self.counts.frames_held += 1;
+            return;
+        }
         let before = self.counts.frames_sent;
         self.outgoing.push(now, frame, self.config.payload_bytes, &mut self.counts);
         if frame.key && self.counts.frames_sent > before {
             self.key_wanted_at = None;
+            self.breaker.key_frame_sent(now, &mut self.loss_out);
         }
     }
 
@@ -353,15 +367,16 @@ impl Flow {
         due.then(|| KeyFrameRequest { from: self.frames.seen() as u32 })
     }
 
-    /// When to tell the station again that a key frame must come before anything can be sent.
+    /// When to tell the station (again) that a key frame must come before anything can be sent.
     fn key_wanted_due(&self) -> Option<Instant> {
-        let again = self.key_wanted_at.map(|at| at + KEY_WANTED_PAUSE)?;
-        self.outgoing.is_broken().then_some(again)
+        let again = self.key_wanted_at.map_or(Instant::ZERO, |at| at + KEY_WANTED_PAUSE);
+        self.outgoing.is_broken().then(|| again.max(self.breaker.until()))
     }
 
     /// Tells the station that a key frame is wanted, unless it was told a moment ago.
     fn want_key(&mut self, now: Instant) {
-        if self.key_wanted_at.is_none_or(|at| now.since(at) >= KEY_WANTED_PAUSE) {
+        let told = self.key_wanted_at.is_some_and(|at| now.since(at) < KEY_WANTED_PAUSE);
+        if !told && !self.breaker.holds(now) {
             self.key_wanted_at = Some(now);
             self.counts.key_frames_wanted += 1;
             self.tell(FlowEvent::KeyFrameWanted);

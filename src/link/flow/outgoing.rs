@@ -28,6 +28,12 @@ const PIECES_MAX: usize = 32;
 /// Fragments carry at least this many bytes of a frame, so that their number fits its 16 bits.
 const ROOM_MIN: usize = 256;
 
+/// What repeats may cost, in quarters of a fragment: each fragment sent earns one, so that repeats stay under a quarter
+/// of what is sent. A path that loses more than that is full, and repeats would only fill it further. 128 fragments
+/// are saved up at most: a JPEG of 150 kB, lost whole.
+const CREDIT_MAX: u32 = 128 * REPEAT_COST;
+const REPEAT_COST: u32 = 4;
+
 #[derive(Clone, Copy, Debug)]
 struct Fragment {
     end: u32,
@@ -58,6 +64,8 @@ pub(super) struct Outgoing {
     frames: VecDeque<OutgoingFrame>,
     spare: Vec<OutgoingFrame>,
     resend: VecDeque<u64>,
+    /// For repeats; see [`CREDIT_MAX`].
+    credit: u32,
     /// The number the next frame gets.
     next_number: u64,
     /// The sequence the next frame's first fragment gets.
@@ -82,6 +90,7 @@ impl Outgoing {
             frames: VecDeque::with_capacity(FRAMES_MAX),
             spare: (0..FRAMES_MAX).map(|_| slot()).collect(),
             resend: VecDeque::with_capacity(RESEND_MAX),
+            credit: CREDIT_MAX,
             next_number: 0,
             next_sequence: 0,
             unsent: 0,
@@ -94,6 +103,12 @@ impl Outgoing {
     /// The receiver can do nothing with a frame that depends on another.
     pub(super) fn break_chain(&mut self) {
         self.broken = true;
+    }
+
+    /// A frame that is not sent at all, on purpose.
+    pub(super) fn leave_out(&mut self, frame: &EncodedFrame) {
+        self.last_encoded = Some(frame.number);
+        self.broken |= !frame.data.is_empty();
     }
 
     /// Whether a key frame must come before anything can be sent.
@@ -209,13 +224,14 @@ impl Outgoing {
             first.max(held.start)..first.saturating_add(range.count.into()).min(held.end)
         };
         for sequence in ranges.iter().flat_map(wide).take(RESEND_MAX) {
-            let full = self.resend.len() >= RESEND_MAX;
+            let full = self.resend.len() >= RESEND_MAX || self.credit < REPEAT_COST;
             let Some(fragment) = self.fragment_mut(sequence) else { continue };
             if full || fragment.queued || fragment.times >= TIMES_MAX || now.since(fragment.sent_at) < pause {
                 counts.repeats_refused += 1;
                 continue;
             }
             fragment.queued = true;
+            self.credit -= REPEAT_COST;
             self.resend.push_back(sequence);
         }
     }
@@ -256,6 +272,7 @@ impl Outgoing {
                     self.unsent += 1;
                     if written == Some(true) {
                         counts.fragments_sent += 1;
+                        self.credit = CREDIT_MAX.min(self.credit + 1);
                         return true;
                     }
                     self.broken = true;

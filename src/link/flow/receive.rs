@@ -13,6 +13,10 @@ const REPEAT_PAUSE_RTT: f64 = 0.75;
 /// Nor within this time, nor later than that: bounds where the round trip is next to nothing, or badly known.
 const REPEAT_PAUSE: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(50));
 
+/// After this time without a payload the path was cut, or we slept: what was sent meanwhile is not asked for again.
+/// Far more than lies between two frames, and than most hiccups; within it a repair is cheaper than a key frame.
+const SILENCE: Duration = Duration::from_secs(1);
+
 impl Flow {
     /// Takes what the session opened. Bytes that are not what they should be are counted and passed over.
     pub fn handle_payload(&mut self, now: Instant, payload: &[u8]) {
@@ -24,6 +28,10 @@ impl Flow {
             self.counts.payloads_stale += 1;
             return;
         }
+        if now.since(self.heard_at) > SILENCE {
+            self.gaps.silence();
+        }
+        self.heard_at = now;
         for item in payload.items() {
             match item {
                 Ok(item) => self.handle_item(now, &item),

@@ -7,11 +7,11 @@ use crate::time::{Duration, Instant};
 pub struct FlowReport {
     /// Smoothed round trip, once measured.
     pub rtt: Option<Duration>,
-    /// The shortest round trip of the last 16 pings.
+    /// The shortest round trip of the last 32 pings.
     pub rtt_min: Option<Duration>,
     /// The peer's CLOCK_MONOTONIC minus ours, in nanoseconds, once measured.
     pub offset_ns: Option<i64>,
-    /// Share (0 to 1) of the peer's video fragments that the path lost, over about the last second.
+    /// Share (0 to 1) of the peer's video fragments that the path lost, over about the last half second.
     pub loss_in: f32,
     /// The same for our fragments, as the peer reports it.
     pub loss_out: f32,
@@ -30,6 +30,8 @@ pub struct Counts {
     pub frames_sent: u64,
     /// Frames not taken: too large, or dependent on one that was not sent.
     pub frames_refused: u64,
+    /// Frames not taken, since the path loses so much that only a few key frames are sent.
+    pub frames_held: u64,
     /// Frames taken but not (wholly) sent, since the path did not take them in time.
     pub frames_unsent: u64,
     /// Fragments sent for the first time.

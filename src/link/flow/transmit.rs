@@ -10,7 +10,7 @@ impl Flow {
     /// beside it shares its payload.
     pub fn poll_payload(&mut self, now: Instant, out: &mut [u8]) -> Option<usize> {
         self.turns_unpolled = 0;
-        self.config.payload_bytes = out.len().min(super::PAYLOAD_BYTES_MAX);
+        self.config.payload_bytes = out.len().min(crate::link::MAX_PAYLOAD);
         self.outgoing.drop_unsent_if_stale(now, &mut self.counts);
         if self.outgoing.is_broken() {
             // Asked for here, not where it broke: now the path takes something.

@@ -1,6 +1,7 @@
 //! The simulation: a network of two directions, and two stations with clocks, cameras and microphones of their own.
 
-use crate::link::flow::{Flow, FlowConfig, FlowEvent, PAYLOAD_BYTES_MAX};
+use crate::link::MAX_PAYLOAD;
+use crate::link::flow::{Flow, FlowConfig, FlowEvent};
 use crate::media::{EncodedFrame, Size, SoundPacket, VideoCodec};
 use crate::time::{Duration, Instant, earliest};
 use std::collections::{BTreeMap, VecDeque};
@@ -346,7 +347,7 @@ impl World {
             s.key_wanted |= event == FlowEvent::KeyFrameWanted;
             s.events.push(event);
         }
-        let mut out = [0; PAYLOAD_BYTES_MAX];
+        let mut out = [0; MAX_PAYLOAD];
         while let Some(length) = s.flow.poll_payload(now, &mut out) {
             s.datagrams += 1;
             s.bytes += length as u64 + 60;

@@ -18,10 +18,10 @@ fn frames_come_out_whole_and_soon_over_loss_and_round_trips() {
     println!("loss  rtt | frames/s   p50   p95 ms | frozen ms  nacks  repeats  sent datagrams/s");
     // For each loss: frames a second at the least, at round trips of 2, 10 and 40 ms; and the 95th percentile of age.
     let bounds = [
-        (0.00, [29.9, 29.9, 29.9], [10.0, 14.0, 29.0]),
-        (0.01, [29.5, 29.5, 29.5], [25.0, 30.0, 80.0]),
-        (0.05, [29.0, 29.0, 28.0], [50.0, 60.0, 130.0]),
-        (0.10, [28.0, 28.0, 24.0], [60.0, 75.0, 150.0]),
+        (0.00, [29.9, 29.9, 29.9], [8.0, 12.0, 28.0]),
+        (0.01, [29.9, 29.9, 29.5], [15.0, 30.0, 75.0]),
+        (0.05, [29.5, 29.5, 29.0], [20.0, 35.0, 95.0]),
+        (0.10, [29.5, 29.0, 27.0], [25.0, 45.0, 130.0]),
     ];
     for (loss, least_fps, most_p95_ms) in bounds {
         for (at, rtt_ms) in [2, 10, 40].into_iter().enumerate() {
