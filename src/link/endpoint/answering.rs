@@ -277,7 +277,7 @@ impl<P: Payloads> Link<P> {
         }
         let offered = self.held();
         let generation = hello.generation.max(self.generation_with(&hello.instance).saturating_add(1));
-        let ours = Hello { instance: core.instance, conversation: offered, stamp: 0, generation };
+        let ours = Hello { instance: core.instance, conversation: offered, stamp: core.stamp(now), generation };
         let message = handshake.write_hello(ours).ok_or((|s| &s.refused_handshake) as Refused)?;
         let local = core.draw_u32();
         let response = Written::response(pattern, local, remote, message.as_bytes());
@@ -316,6 +316,8 @@ impl<P: Payloads> Link<P> {
         if hello.instance == core.instance {
             return Err(|s| &s.refused_own_instance);
         }
+        // What this instance sent earlier, and somebody kept back, is old from now on.
+        let _ = core.admission.is_new(now, &hello.instance, hello.stamp);
         let Outgoing { mut handshake, candidate, local, offered, .. } = outgoing;
         let pattern = handshake.pattern();
         if pattern == Pattern::Xx {
