@@ -18,7 +18,7 @@ fn assert_bounded(net: &mut Net, place: usize) {
 }
 
 /// What was sent to `to` in a call of ten seconds, from its first datagram on; and the call.
-fn recorded_call(seed: u64) -> (Net, [LinkId; 2], Vec<(SocketAddr, SocketAddr, Vec<u8>)>) {
+fn recorded_call(seed: u64) -> (Net, [LinkId; 2], Tape) {
     let mut net = Net::new(seed);
     net.tape = Some(Vec::new());
     let (a, b) = (net.join(key(0), vec![]), net.join(key(1), vec![]));
@@ -62,7 +62,7 @@ fn a_stranger_gets_not_one_byte() {
 #[test]
 fn garbage_at_volume_is_counted_and_that_is_all() {
     let (mut net, of_a, of_b) = Net::call(41);
-    (net.told(0), net.told(1));
+    net.forget();
     let sent = net.talk(0, of_a).sent;
     let mut bytes = [0; 1_500];
     for round in 0..200_000u64 {
@@ -88,7 +88,7 @@ fn garbage_at_volume_is_counted_and_that_is_all() {
 #[test]
 fn bent_and_shortened_datagrams_are_refused_each_for_a_cause() {
     let (mut net, [of_a, of_b], tape) = recorded_call(42);
-    (net.told(0), net.told(1));
+    net.forget();
     let (mut refused_before, mut injected) = (net.at(1).endpoint.stats().refused(), 0);
     let to_b: Vec<_> = tape.iter().filter(|(_, to, _)| *to == address(1)).collect();
     for (from, _, bytes) in to_b.iter().take(3).chain(to_b.iter().rev().take(3)) {
@@ -147,7 +147,7 @@ fn bending_a_handshake_on_its_way_delays_it_and_nothing_more() {
 #[test]
 fn whatever_was_recorded_can_be_played_again_to_no_effect() {
     let (mut net, [of_a, of_b], tape) = recorded_call(45);
-    (net.told(0), net.told(1));
+    net.forget();
     let serials = (net.talk(0, of_a).serial, net.talk(1, of_b).serial);
     // `Talk` itself panics where a payload comes twice.
     let before = [0, 1].map(|n| net.at(n).endpoint.stats().handshakes_answered.get());
@@ -171,7 +171,7 @@ fn what_was_recorded_before_a_restart_does_not_disturb_the_call_after_it() {
     net.start(1, key(1), vec![]);
     let of_b = net.dial(1, &[book(0)], &[address(0)]);
     net.run(Duration::from_secs(1));
-    (net.told(0), net.told(1));
+    net.forget();
     // The restarted station no longer knows the time stamps of old initiations: it answers, and nothing comes of it.
     for _ in 0..20 {
         for (_, to, bytes) in tape.iter().take(50) {
@@ -189,7 +189,7 @@ fn a_flood_of_handshakes_gets_its_ration_and_a_genuine_caller_gets_in() {
     let (mut net, of_a, of_b) = Net::call(47);
     let c = net.join(key(2), vec![]);
     net.at(0).endpoint.core.accept.push(Candidate::new(&book(2), &key(0).public()));
-    (net.told(0), net.told(1));
+    net.forget();
     // Somebody who knows station 0's public key makes initiations for it, and sends them from forged addresses.
     let mut flood = Net::new(48);
     let stranger = flood.join(key(7), vec![]);
@@ -223,7 +223,7 @@ fn a_flood_of_handshakes_gets_its_ration_and_a_genuine_caller_gets_in() {
 #[test]
 fn goodbye_cannot_be_said_by_another() {
     let (mut net, [of_a, of_b], tape) = recorded_call(49);
-    (net.told(0), net.told(1));
+    net.forget();
     // A goodbye of an earlier call, recorded.
     let now = net.now;
     net.tape = Some(Vec::new());
