@@ -15,17 +15,18 @@ pub struct Dialler {
     next_at: Instant,
     pause: Duration,
     tries: u32,
+    held: bool,
 }
 
 impl Dialler {
     /// The first try is due now.
     pub fn start(now: Instant) -> Dialler {
-        Dialler { next_at: now, pause: FIRST_PAUSE, tries: 0 }
+        Dialler { next_at: now, pause: FIRST_PAUSE, tries: 0, held: false }
     }
 
     /// As if it had been trying for long: the first try is due after the longest pause.
     pub fn start_slowly(now: Instant) -> Dialler {
-        Dialler { next_at: now + LONGEST_PAUSE, pause: LONGEST_PAUSE, tries: 0 }
+        Dialler { next_at: now + LONGEST_PAUSE, pause: LONGEST_PAUSE, tries: 0, held: false }
     }
 
     /// When the next try is due.
@@ -45,11 +46,16 @@ impl Dialler {
         self.next_at = now + self.pause.mul_f64(spread);
         self.pause = (self.pause * GROWTH.0 / GROWTH.1).min(LONGEST_PAUSE);
         self.tries = self.tries.saturating_add(1);
+        self.held = false;
     }
 
-    /// The peer's own call is being answered: leave it the time of a first pause.
+    /// The peer's own call is being answered: leave it the time of a first pause. Only once between two tries: calls of
+    /// long ago, which somebody recorded and plays again, must not keep us from calling.
     pub fn hold(&mut self, now: Instant) {
-        self.next_at = self.next_at.max(now + FIRST_PAUSE);
+        if !self.held {
+            self.next_at = self.next_at.max(now + FIRST_PAUSE);
+        }
+        self.held = true;
     }
 }
 
@@ -74,5 +80,17 @@ mod tests {
             assert!(pauses.windows(2).all(|p| p[1] >= p[0] - 1e-6));
             assert!((pauses[999] - 3.0).abs() < 1e-6);
         }
+    }
+    #[test]
+    fn answering_puts_a_try_off_once() {
+        let mut dialler = Dialler::start(Instant::ZERO);
+        dialler.hold(Instant::ZERO);
+        let held = dialler.next_at();
+        assert_eq!(held, Instant::ZERO + FIRST_PAUSE);
+        dialler.hold(held);
+        assert_eq!(dialler.next_at(), held);
+        dialler.tried(held, 0);
+        dialler.hold(held + FIRST_PAUSE);
+        assert_eq!(dialler.next_at(), held + FIRST_PAUSE * 2);
     }
 }

@@ -7,6 +7,7 @@
 mod answering;
 mod calling;
 mod core;
+mod incoming;
 mod link;
 #[cfg(test)]
 mod tests;

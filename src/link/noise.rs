@@ -29,7 +29,7 @@ pub struct Hello {
     pub instance: Instance,
     /// The conversation whose inner half it still holds.
     pub conversation: Conversation,
-    /// Grows with every initiation of an instance, in nanoseconds of its own clock; zero in a response.
+    /// Grows with every hello of an instance, in nanoseconds of its own clock.
     pub stamp: u64,
     /// The initiator proposes it, the responder decides it: of two sessions the one of the higher generation is used.
     pub generation: u32,

@@ -1,14 +1,13 @@
 //! One link: its sessions, the handshakes under way, and whether the peer is there.
 
 use super::core::{Candidate, Core};
-use super::types::{ADDRESSES_MAX, CloseReason, EndpointStats, Event, LinkId, Peer};
+use super::types::{ADDRESSES_MAX, CloseReason, Event, LinkId, Peer, Refusal};
 use crate::link::datagram::Written;
 use crate::link::dialler::Dialler;
 use crate::link::mac::{COOKIE_LIFE, Mac};
 use crate::link::noise::{Conversation, Handshake, Hello, NO_CONVERSATION};
 use crate::link::session::{Session, Terms};
 use crate::link::{MAX_PAYLOAD, Payloads};
-use crate::stats::Counter;
 use crate::time::{Duration, Instant, earliest};
 use core::net::SocketAddr;
 
@@ -26,12 +25,9 @@ const PREVIOUS_LIFE: Duration = Duration::from_secs(10);
 /// peer once sent. The oldest makes room.
 const UNPROVEN_MAX: usize = 4;
 
-/// Why a datagram was refused: the counter that it bumps.
-pub type Refused = fn(&EndpointStats) -> &Counter;
-
 /// A handshake that we began.
 pub struct Outgoing {
-    /// Our number for it.
+    /// Our number for it, drawn at random. Should two be the same, one session is not found, and made anew a second later.
     pub local: u32,
     /// Whom it calls: its place among the link's candidates.
     pub candidate: usize,
@@ -147,6 +143,10 @@ impl<P: Payloads> Link<P> {
 
     /// Replaces where the peer is looked for; a link that is looking tries at once.
     pub fn set_addresses(&mut self, now: Instant, addresses: &[SocketAddr]) {
+        // Names are looked up again and again, mostly to the same end: that must not hurry the tries.
+        if self.addresses == addresses {
+            return;
+        }
         self.addresses.clear();
         for address in addresses {
             if self.addresses.len() < ADDRESSES_MAX && !self.addresses.contains(address) {
@@ -202,15 +202,15 @@ impl<P: Payloads> Link<P> {
         make: &mut dyn FnMut(Instant, &Peer) -> P,
         now: Instant,
         (session, peer, candidate, from): (Session, Peer, usize, SocketAddr),
-    ) -> Result<(), Refused> {
+    ) -> Result<(), Refusal> {
         let Terms { conversation, resumed, generation, .. } = session.terms;
         let known = self.peer.is_some_and(|(known, _)| (known.key, known.instance) == (peer.key, peer.instance));
         let goes_on = known && conversation == self.held();
         if !self.admits(&peer.key) {
-            return Err(|s| &s.refused_busy);
+            return Err(Refusal::Busy);
         }
         if resumed && !goes_on {
-            return Err(|s| &s.refused_stale);
+            return Err(Refusal::Stale);
         }
         core.stats.sessions.bump();
         self.outgoing.clear();

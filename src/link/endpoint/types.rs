@@ -2,6 +2,7 @@
 
 use crate::identity::{Psk, PublicKey, SecretKey};
 use crate::link::noise::Instance;
+use crate::link::session::Unopened;
 use crate::stats::Counter;
 use crate::time::{Duration, Instant};
 use core::fmt;
@@ -230,7 +231,65 @@ pub struct EndpointStats {
     pub events_lost: Counter,
 }
 
+/// Why a datagram was not used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// Not a datagram of this protocol.
+    Malformed,
+    /// mac1 is wrong.
+    Mac,
+    /// Beyond the ration.
+    Rate,
+    /// The Noise message is not genuine.
+    Handshake,
+    /// The key is not trusted.
+    Stranger,
+    /// We sent it ourselves.
+    OwnInstance,
+    /// It was seen before.
+    Repeated,
+    /// The link talks to another, or all links are in use.
+    Busy,
+    /// No session or handshake has this number.
+    Unknown,
+    /// Not sealed with the key that it names.
+    Forged,
+    /// The counter was taken, or is too old.
+    Replayed,
+    /// Of a conversation that is over, or of an unknown kind.
+    Stale,
+}
+
+impl From<Unopened> for Refusal {
+    fn from(why: Unopened) -> Refusal {
+        match why {
+            Unopened::Replayed => Refusal::Replayed,
+            Unopened::Forged => Refusal::Forged,
+            Unopened::Unknown => Refusal::Stale,
+        }
+    }
+}
+
 impl EndpointStats {
+    /// Counts a datagram that was not used.
+    pub(super) fn refuse(&self, refusal: Refusal) {
+        let counter = match refusal {
+            Refusal::Malformed => &self.refused_malformed,
+            Refusal::Mac => &self.refused_mac,
+            Refusal::Rate => &self.refused_rate,
+            Refusal::Handshake => &self.refused_handshake,
+            Refusal::Stranger => &self.refused_stranger,
+            Refusal::OwnInstance => &self.refused_own_instance,
+            Refusal::Repeated => &self.refused_repeated,
+            Refusal::Busy => &self.refused_busy,
+            Refusal::Unknown => &self.refused_unknown,
+            Refusal::Forged => &self.refused_forged,
+            Refusal::Replayed => &self.refused_replayed,
+            Refusal::Stale => &self.refused_stale,
+        };
+        counter.bump();
+    }
+
     /// Datagrams that were not used, for whatever cause.
     pub fn refused(&self) -> u64 {
         [

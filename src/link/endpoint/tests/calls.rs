@@ -207,6 +207,20 @@ fn callers_get_links_of_their_own_as_far_as_there_are_and_give_them_back() {
 }
 
 #[test]
+fn a_caller_that_is_accepted_gets_its_own_link_beside_a_call() {
+    let mut net = Net::new(14);
+    let (a, b) = (net.join(key(0), vec![book(1), book(2)]), net.join(key(1), vec![book(0)]));
+    let c = net.join(key(2), vec![]);
+    let first = net.dial(a, &[book(1), book(2)], &[address(b)]);
+    net.run(Duration::from_secs(1));
+    let of_c = net.dial(c, &[book(0)], &[address(a)]);
+    net.run(Duration::from_secs(1));
+    let second = net.at(a).endpoint.links().find(|id| *id != first).unwrap();
+    net.assert_one_session(a, second, c, of_c);
+    assert_eq!(net.at(a).endpoint.peer(first).unwrap().key, key(1).public());
+}
+
+#[test]
 fn a_goodbye_ends_the_conversation_and_the_next_call_begins_another() {
     let (mut net, of_a, of_b) = Net::call(11);
     net.told(1);

@@ -88,6 +88,9 @@ pub struct Weather {
     pub cut: bool,
 }
 
+/// Datagrams: from, to, bytes.
+pub type Tape = Vec<(SocketAddr, SocketAddr, Vec<u8>)>;
+
 /// Stations, and the datagrams between them.
 pub struct Net {
     pub now: Instant,
@@ -96,10 +99,8 @@ pub struct Net {
     pub stations: Vec<Option<Station>>,
     under_way: BTreeMap<(Instant, u64), (SocketAddr, SocketAddr, Vec<u8>)>,
     number: u64,
-    /// Everything that was sent: from, to, bytes.
-    pub tape: Option<Vec<(SocketAddr, SocketAddr, Vec<u8>)>>,
-    /// Who can be reached only at addresses it has sent from is behind a firewall; here, who cannot be reached at all.
-    pub unreachable: Vec<SocketAddr>,
+    /// Everything that was sent.
+    pub tape: Option<Tape>,
 }
 
 pub fn address(n: usize) -> SocketAddr {
@@ -127,7 +128,6 @@ impl Net {
             under_way: BTreeMap::new(),
             number: 0,
             tape: None,
-            unreachable: Vec::new(),
         }
     }
 
@@ -242,9 +242,6 @@ impl Net {
                     break;
                 }
                 let (from, to, bytes) = entry.remove();
-                if self.unreachable.contains(&to) {
-                    continue;
-                }
                 let now = self.now;
                 if let Some(station) = self.stations.iter_mut().flatten().find(|s| s.addresses.contains(&to)) {
                     station.endpoint.handle_datagram(now, from, &bytes);
@@ -277,6 +274,13 @@ impl Net {
     /// What a station was told since the last time.
     pub fn told(&mut self, place: usize) -> Vec<Event> {
         self.at(place).events.drain(..).map(|(_, event)| event).collect()
+    }
+
+    /// Passes over what everybody was told so far.
+    pub fn forget(&mut self) {
+        for station in self.stations.iter_mut().flatten() {
+            station.events.clear();
+        }
     }
 
     /// Bytes that a station has sent.
