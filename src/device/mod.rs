@@ -5,12 +5,12 @@
 //! a choice in the configuration, made of the same traits.
 #![allow(unsafe_code)]
 
+pub mod alsa;
+pub mod audio;
 mod blit;
 pub mod camera;
 mod console;
 pub mod drm;
-pub mod alsa;
-pub mod audio;
 mod fault;
 pub mod fbdev;
 pub mod file;
@@ -18,17 +18,17 @@ mod frame;
 pub mod holders;
 pub mod keys;
 pub mod null;
+mod pace;
 pub mod pattern;
 pub mod png;
+mod samples;
 pub mod screen;
 pub mod stamp;
-pub mod v4l2;
-pub mod y4m_sink;
-mod pace;
-mod samples;
 pub mod tone;
+pub mod v4l2;
 pub mod wav;
 mod wav_header;
+pub mod y4m_sink;
 
 pub use fault::{Fault, FaultKind};
 pub use frame::FrameBuffer;

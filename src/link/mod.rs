@@ -65,6 +65,3 @@ pub trait Payloads {
     /// When [`Payloads::handle_timeout`] is wanted next, or when a payload that waits now may be sent.
     fn poll_timeout(&self) -> Option<Instant>;
 }
-
-/// The longest plaintext payload, in bytes.
-pub const MAX_PAYLOAD: usize = 1_200;
