@@ -1,2 +1,5 @@
-//! The `visavis` program.
-fn main() {}
+//! The `visavis` program; all of it is in the library.
+
+fn main() -> std::process::ExitCode {
+    visavis::cli::run(std::env::args_os())
+}

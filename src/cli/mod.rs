@@ -1,4 +1,109 @@
-//! The `visavis` program's subcommands, one file each.
+//! The command line: one file a subcommand.
+//!
+//! Exit status: 0 done · 1 there was no call · 2 wrong usage · 70 a bug in visavis · 74 an input or output failed ·
+//! 78 configuration (sysexits.h).
 
-pub mod bench;
-pub mod devices;
+mod bench;
+mod chat;
+mod demo;
+mod devices;
+mod media;
+mod terminal;
+
+use clap::{Parser, Subcommand};
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+/// sysexits.h EX_SOFTWARE: an internal error.
+const EX_SOFTWARE: u8 = 70;
+/// sysexits.h EX_IOERR.
+const EX_IOERR: u8 = 74;
+/// sysexits.h EX_CONFIG.
+const EX_CONFIG: u8 = 78;
+
+#[derive(Debug, Parser)]
+#[command(name = "visavis", version, about, max_term_width = 100, disable_help_subcommand = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// See and hear another station; both sides run the same command
+    Chat(Box<chat::Args>),
+    /// Two stations in this process call each other over loopback
+    Demo(Box<demo::Args>),
+    /// List cameras, sound cards, screens and GPIO chips, and what each lacks to be used
+    Devices,
+    /// Measure what this board pays per frame for each stage and codec
+    Bench(BenchArgs),
+}
+
+#[derive(Debug, clap::Args)]
+struct BenchArgs {
+    /// Print JSON instead of a table
+    #[arg(long)]
+    json: bool,
+    /// How many frames each stage is measured over
+    #[arg(long, value_name = "N", default_value_t = 60, value_parser = clap::value_parser!(u16).range(5..=3_000))]
+    frames: u16,
+}
+
+/// An end of the program that the shell is told of.
+#[derive(Debug)]
+struct Failure {
+    status: u8,
+    message: String,
+}
+
+impl Failure {
+    fn config(message: impl Into<String>) -> Failure {
+        Failure { status: EX_CONFIG, message: message.into() }
+    }
+
+    fn io(doing: &str, error: &std::io::Error) -> Failure {
+        Failure { status: EX_IOERR, message: format!("cannot {doing}: {error}") }
+    }
+}
+
+/// Runs the program with the given arguments, the program's own name first.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version go to standard output and are no errors; clap knows which is which.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    log_to_stderr();
+    let done = match cli.command {
+        Command::Chat(args) => chat::run(*args),
+        Command::Demo(args) => demo::run(*args),
+        Command::Devices => devices::run().map_err(|e| Failure::io("list the devices", &e)).map(|()| ExitCode::SUCCESS),
+        Command::Bench(args) => bench::run(args.json, usize::from(args.frames))
+            .map_err(|e| Failure::io("measure", &e))
+            .map(|()| ExitCode::SUCCESS),
+    };
+    match done {
+        Ok(status) => status,
+        Err(failure) => {
+            eprintln!("visavis: {}", failure.message);
+            ExitCode::from(failure.status)
+        }
+    }
+}
+
+/// Messages go to standard error; `VISAVIS_LOG=debug` shows more of them.
+fn log_to_stderr() {
+    use tracing_subscriber::EnvFilter;
+    let filter = EnvFilter::try_from_env("VISAVIS_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .without_time()
+        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
+        .init();
+}

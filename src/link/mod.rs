@@ -65,3 +65,18 @@ pub trait Payloads {
     /// When [`Payloads::handle_timeout`] is wanted next, or when a payload that waits now may be sent.
     fn poll_timeout(&self) -> Option<Instant>;
 }
+
+impl Payloads for flow::Flow {
+    fn handle_payload(&mut self, now: Instant, payload: &[u8]) {
+        flow::Flow::handle_payload(self, now, payload);
+    }
+    fn poll_payload(&mut self, now: Instant, out: &mut [u8]) -> Option<usize> {
+        flow::Flow::poll_payload(self, now, out)
+    }
+    fn handle_timeout(&mut self, now: Instant) {
+        flow::Flow::handle_timeout(self, now);
+    }
+    fn poll_timeout(&self) -> Option<Instant> {
+        flow::Flow::poll_timeout(self)
+    }
+}

@@ -37,7 +37,32 @@ impl Histogram {
 
     /// Count and percentiles of what was recorded so far.
     pub fn summary(&self) -> Summary {
-        let counts: Vec<u64> = self.buckets.iter().map(|b| u64::from(b.load(Ordering::Relaxed))).collect();
+        self.snapshot().summary()
+    }
+
+    /// What is in it now, to be compared with later.
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot { counts: self.buckets.iter().map(|b| b.load(Ordering::Relaxed)).collect() }
+    }
+}
+
+/// The content of a histogram at one time.
+#[derive(Clone, Debug, Default)]
+pub struct Snapshot {
+    counts: Box<[u32]>,
+}
+
+impl Snapshot {
+    /// Count and percentiles of all of it.
+    pub fn summary(&self) -> Summary {
+        self.since(&Snapshot::default())
+    }
+
+    /// Count and percentiles of what came after `earlier`, a snapshot of the same histogram.
+    pub fn since(&self, earlier: &Snapshot) -> Summary {
+        let before = |n: usize| earlier.counts.get(n).copied().unwrap_or(0);
+        let counts: Vec<u64> =
+            self.counts.iter().enumerate().map(|(n, count)| u64::from(count.wrapping_sub(before(n)))).collect();
         let count: u64 = counts.iter().sum();
         let at = |share: f64| {
             let rank = ((count as f64 * share).ceil() as u64).max(1);
@@ -123,6 +148,17 @@ mod tests {
         for (seen, true_ms) in [(s.p50_ms, 50.0), (s.p95_ms, 95.0), (s.p99_ms, 99.0), (s.max_ms, 100.0)] {
             assert!((seen / true_ms - 1.0f64).abs() < 0.07, "{seen} for {true_ms}");
         }
+    }
+
+    #[test]
+    fn a_later_snapshot_tells_what_came_between() {
+        let h = Histogram::new();
+        h.record(Duration::from_millis(500));
+        let before = h.snapshot();
+        h.record(Duration::from_millis(5));
+        let between = h.snapshot().since(&before);
+        assert_eq!(between.count, 1);
+        assert!(between.max_ms < 6.0);
     }
 
     #[test]

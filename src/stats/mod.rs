@@ -4,7 +4,7 @@
 
 mod histogram;
 
-pub use histogram::{Histogram, Summary};
+pub use histogram::{Histogram, Snapshot, Summary};
 
 use core::sync::atomic::{AtomicU64, Ordering};
 

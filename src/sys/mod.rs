@@ -8,4 +8,5 @@ pub mod memory;
 pub mod poll;
 pub mod process;
 pub mod sched;
+pub mod tty;
 pub mod wake;

@@ -1,0 +1,119 @@
+//! What is known of the far side, and which card the screen shows because of it.
+
+use crate::card::Card;
+use crate::time::{Duration, Instant};
+
+/// A link that is up and yet brings no picture for so long, though the far side says that its camera works, is told
+/// to the person in front of the screen. Repair and key frame take a fraction of it.
+const SILENT_PICTURE: Duration = Duration::from_secs(3);
+
+/// What the far side says of its camera.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) enum Camera {
+    /// Nothing yet.
+    #[default]
+    Unknown,
+    /// Pictures come.
+    Working,
+    /// It has none, by its configuration.
+    None,
+    /// It does not work, and why.
+    Faulty(String),
+}
+
+/// The link, as a person knows it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Presence {
+    /// Never met in this run.
+    #[default]
+    Awaited,
+    /// Linked.
+    Here,
+    /// Linked before; nothing heard since that time.
+    Away(Instant),
+}
+
+/// The far side.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Peer {
+    /// Its own name for itself, once it has said it.
+    pub name: Option<String>,
+    pub presence: Presence,
+    pub camera: Camera,
+    /// When a whole picture last came; since the link came up, at first.
+    pub picture_at: Instant,
+    pub has_picture: bool,
+}
+
+impl Peer {
+    /// It answered for the first time, or anew.
+    pub fn arrive(&mut self, now: Instant) {
+        self.presence = Presence::Here;
+        self.picture_at = now;
+    }
+
+    /// Another run of the program there: what it said before no longer holds.
+    pub fn replace(&mut self, now: Instant) {
+        *self = Peer::default();
+        self.arrive(now);
+    }
+
+    /// Nothing was heard of it since `since`.
+    pub fn leave(&mut self, since: Instant) {
+        if self.presence == Presence::Here {
+            self.presence = Presence::Away(since);
+        }
+    }
+
+    /// The far side's name, or the `host` that was dialled.
+    pub fn name_or<'a>(&'a self, host: &'a str) -> &'a str {
+        self.name.as_deref().unwrap_or(host)
+    }
+
+    /// What to show instead of a picture, if anything.
+    pub fn card(&self, now: Instant, host: &str, code: Option<&str>) -> Option<Card> {
+        let name = || self.name_or(host).to_owned();
+        match (self.presence, &self.camera) {
+            (Presence::Awaited, _) => Some(match code {
+                Some(words) => Card::Unpaired { words: words.to_owned() },
+                None => Card::Waiting { peer: host.to_owned() },
+            }),
+            (Presence::Away(since), _) => Some(Card::Away { peer: name(), seconds: now.since(since).as_secs() }),
+            (Presence::Here, Camera::Faulty(why)) => Some(Card::NoPicture { peer: name(), why: why.clone() }),
+            (Presence::Here, Camera::None) => Some(Card::NoPicture { peer: name(), why: "it has no camera".into() }),
+            (Presence::Here, _) if now.since(self.picture_at) > SILENT_PICTURE => {
+                Some(Card::NoPicture { peer: name(), why: "nothing arrives".into() })
+            }
+            (Presence::Here, _) if !self.has_picture => Some(Card::Connecting { peer: name() }),
+            (Presence::Here, _) => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    //! Goal: the screen always says what is the matter. Method: the events of a call, in order.
+    use super::*;
+
+    fn at(seconds: u64) -> Instant {
+        Instant::from_millis(seconds * 1_000)
+    }
+
+    #[test]
+    fn a_call_goes_from_waiting_to_picture_and_says_what_stops_it() {
+        let mut peer = Peer::default();
+        assert!(matches!(peer.card(at(0), "kitchen", None), Some(Card::Waiting { .. })));
+        assert!(matches!(peer.card(at(0), "kitchen", Some("six words")), Some(Card::Unpaired { .. })));
+        peer.arrive(at(1));
+        assert!(matches!(peer.card(at(1), "kitchen", None), Some(Card::Connecting { .. })));
+        (peer.picture_at, peer.has_picture, peer.camera) = (at(2), true, Camera::Working);
+        assert!(peer.card(at(2), "kitchen", None).is_none());
+        assert!(matches!(peer.card(at(6), "kitchen", None), Some(Card::NoPicture { .. })));
+        peer.camera = Camera::Faulty("unplugged".into());
+        peer.name = Some("Küche".into());
+        let card = peer.card(at(2), "kitchen", None);
+        assert!(matches!(card, Some(Card::NoPicture { peer: from, why }) if from == "Küche" && why == "unplugged"));
+        peer.leave(at(7));
+        assert!(matches!(peer.card(at(8), "kitchen", None), Some(Card::Away { .. })));
+    }
+}

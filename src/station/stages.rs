@@ -1,0 +1,226 @@
+//! The threads of one station and the rings between them and the net loop.
+
+use super::config::MediaConfig;
+use crate::codec::opus::OpusConfig;
+use crate::device::audio::{MicSpec, SpeakerSpec};
+use crate::device::camera::{CameraRequest, CameraSpec};
+use crate::media::{DecodedFrame, EncodedFrame, Size, SoundPacket};
+use crate::ring::{Consumer, Lent, Pool, Producer, fifo, mailbox};
+use crate::stage::capture::CaptureStats;
+use crate::stage::compress::{CompressConfig, CompressStats, Knobs};
+use crate::stage::expand::ExpandStats;
+use crate::stage::present::{Board, PresentStats};
+use crate::stage::voice::{VoiceConfig, VoiceKnobs, VoicePorts, VoiceStats};
+use crate::stage::{Context, Health, State, capture, compress, expand, present, voice};
+use crate::sys::wake::{Stop, Wake};
+use crate::voice::PlayoutConfig;
+use std::io;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+/// Encoded frames on their way to the net loop: it wakes within microseconds, so two are enough, and one to spare.
+const ENCODED_QUEUE: usize = 4;
+/// Whole frames on their way to the decoder. A repaired loss sets several free at once, up to what the link assembles.
+const WHOLE_QUEUE: usize = 16;
+/// Periods of sound: 160 ms, the longest that the net loop could ever be away without the call being lost anyway.
+const SOUND_QUEUE: usize = 16;
+/// What a slot for encoded frames holds before it grows: a 640x480 key frame at 2 Mbit/s.
+const SLOT_BYTES: usize = 64 << 10;
+/// Of JPEG images that are made here, as the tables of ITU-T T.81 annex K are scaled by libjpeg: no visible loss.
+const JPEG_QUALITY: u8 = 85;
+
+/// How each device is.
+#[derive(Debug)]
+pub(super) struct Healths {
+    pub camera: Health,
+    pub screen: Health,
+    pub mic: Health,
+    pub speaker: Health,
+}
+
+/// Counters of every stage; any thread may read them.
+#[derive(Clone, Debug, Default)]
+pub(super) struct StageStats {
+    pub capture: Arc<CaptureStats>,
+    pub compress: Arc<CompressStats>,
+    pub expand: Arc<ExpandStats>,
+    pub present: Arc<PresentStats>,
+    pub voice: Arc<VoiceStats>,
+}
+
+/// The running threads, as the net loop sees them.
+#[derive(Debug)]
+pub(super) struct Stages {
+    /// Frames to be sent.
+    pub encoded: Consumer<Lent<EncodedFrame>>,
+    /// Sound to be sent.
+    pub spoken: Consumer<SoundPacket>,
+    /// Slots for frames that came.
+    pub slots: Pool<EncodedFrame>,
+    /// Frames that came, to the decoder.
+    pub whole: Producer<Lent<EncodedFrame>>,
+    pub whole_wake: Wake,
+    /// Sound that came, to the loudspeaker.
+    pub heard: Producer<SoundPacket>,
+    pub heard_wake: Wake,
+    pub knobs: Arc<Knobs>,
+    pub voice_knobs: Arc<VoiceKnobs>,
+    pub board: Board,
+    pub healths: Healths,
+    pub stats: StageStats,
+    /// Asks all of them to end.
+    stop: Stop,
+    threads: Vec<(&'static str, JoinHandle<()>)>,
+}
+
+impl Stages {
+    /// Makes the rings and starts the threads; `net` is signalled when one of them has something for the net loop.
+    pub fn start(media: &MediaConfig, net: &Wake) -> io::Result<Stages> {
+        let stop = Stop::new()?;
+        let context = Context { stop: stop.clone(), net: net.clone() };
+        let stats = StageStats::default();
+        let healths = Healths {
+            camera: Health::new(net.clone()),
+            screen: Health::new(net.clone()),
+            mic: Health::new(net.clone()),
+            speaker: Health::new(net.clone()),
+        };
+        let mut threads = Vec::new();
+
+        // Camera to network.
+        let (captured, to_compress) = mailbox();
+        let (to_net, encoded) = fifo::<_, ENCODED_QUEUE>();
+        let captured_wake = Wake::new()?;
+        let size = media.level.scaled(media.size.unwrap_or(Size::new(640, 480)));
+        let knobs = Arc::new(Knobs::new(media.bitrate_for(size), media.level));
+        if media.camera != CameraSpec::None {
+            let request =
+                CameraRequest { size: media.size, rate_hz: media.rate_hz, prefer: media.codec, looped: media.looped };
+            let config = CompressConfig { codec: media.codec, near: media.near, quality: JPEG_QUALITY };
+            threads.push((
+                "capture",
+                capture::spawn(
+                    context.clone(),
+                    media.camera.clone(),
+                    request,
+                    captured,
+                    captured_wake.clone(),
+                    healths.camera.clone(),
+                    stats.capture.clone(),
+                )?,
+            ));
+            threads.push((
+                "compress",
+                compress::spawn(
+                    context.clone(),
+                    config,
+                    to_compress,
+                    captured_wake,
+                    knobs.clone(),
+                    to_net,
+                    stats.compress.clone(),
+                )?,
+            ));
+        }
+
+        // Network to screen.
+        let slots = Pool::new((0..WHOLE_QUEUE).map(|_| EncodedFrame::with_capacity(SLOT_BYTES)));
+        let (whole, to_expand) = fifo::<_, WHOLE_QUEUE>();
+        let (pictures, to_present) = mailbox::<Lent<DecodedFrame>>();
+        let (whole_wake, pictures_wake) = (Wake::new()?, Wake::new()?);
+        let board = Board::new(pictures_wake.clone());
+        threads.push((
+            "expand",
+            expand::spawn(
+                context.clone(),
+                to_expand,
+                whole_wake.clone(),
+                pictures,
+                pictures_wake.clone(),
+                stats.expand.clone(),
+            )?,
+        ));
+        threads.push((
+            "present",
+            present::spawn(
+                context.clone(),
+                media.screen.clone(),
+                to_present,
+                pictures_wake,
+                board.clone(),
+                healths.screen.clone(),
+                stats.present.clone(),
+            )?,
+        ));
+
+        // Sound, both ways.
+        let (to_net, spoken) = fifo::<_, SOUND_QUEUE>();
+        let (heard, to_voice) = fifo::<_, SOUND_QUEUE>();
+        let heard_wake = Wake::new()?;
+        let opus = OpusConfig::default();
+        let voice_knobs = Arc::new(VoiceKnobs::new(&opus));
+        if media.mic != MicSpec::None || media.speaker != SpeakerSpec::None {
+            let config = VoiceConfig {
+                mic: media.mic.clone(),
+                speaker: media.speaker.clone(),
+                loop_file: media.looped,
+                opus,
+                playout: PlayoutConfig::default(),
+            };
+            let ports = VoicePorts {
+                to_net,
+                from_net: to_voice,
+                from_net_wake: heard_wake.clone(),
+                knobs: voice_knobs.clone(),
+                mic_health: healths.mic.clone(),
+                speaker_health: healths.speaker.clone(),
+                stats: stats.voice.clone(),
+            };
+            threads.push(("voice", voice::spawn(context, config, ports)?));
+        }
+        Ok(Stages {
+            encoded,
+            spoken,
+            slots,
+            whole,
+            whole_wake,
+            heard,
+            heard_wake,
+            knobs,
+            voice_knobs,
+            board,
+            healths,
+            stats,
+            stop,
+            threads,
+        })
+    }
+
+    /// The name of a thread that ended though nobody asked it to: a bug of ours.
+    pub fn ended(&self) -> Option<&'static str> {
+        self.threads.iter().find(|(_, thread)| thread.is_finished()).map(|(name, _)| *name)
+    }
+
+    /// Asks the threads to end, and waits: screens are put back and files closed by their own threads.
+    pub fn stop(&mut self) {
+        self.stop.stop();
+        for (_, thread) in self.threads.drain(..) {
+            // A panic has already been printed by the thread itself.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Stages {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// The fault of a device, in words; `None` while it works or starts.
+pub(super) fn fault(health: &Health) -> Option<String> {
+    match health.get().0 {
+        State::Faulty(fault) => Some(fault.to_string()),
+        State::Starting | State::Working => None,
+    }
+}
