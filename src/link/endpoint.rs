@@ -6,9 +6,9 @@
 
 mod answering;
 mod calling;
-mod core;
 mod incoming;
 mod link;
+mod shared;
 #[cfg(test)]
 mod tests;
 mod types;
@@ -18,14 +18,14 @@ pub use types::{
     Trust, TrustedBy,
 };
 
-use self::core::{Candidate, Core};
 use self::link::Link;
+use self::shared::{Candidate, Shared};
 use super::datagram::Written;
 use super::session::OVERHEAD;
 use super::{MAX_DATAGRAM, MAX_PAYLOAD, Payloads};
 use crate::identity::PublicKey;
 use crate::time::{Instant, earliest};
-use ::core::net::SocketAddr;
+use core::net::SocketAddr;
 use std::sync::Arc;
 
 /// Datagrams that go out in one call: what UDP_SEGMENT saves is saved by then, and the pacer stays in charge.
@@ -38,7 +38,7 @@ type Make<P> = dyn FnMut(Instant, &Peer) -> P + Send;
 
 /// All links of a station. `P` is what speaks inside their sessions.
 pub struct Endpoint<P> {
-    core: Core,
+    shared: Shared,
     links: Vec<Link<P>>,
     make: Box<Make<P>>,
     scratch: Box<[u8; MAX_DATAGRAM]>,
@@ -51,7 +51,7 @@ impl<P: Payloads> Endpoint<P> {
     /// An endpoint without links. `make` makes the inner half whenever a conversation with a peer begins.
     pub fn new(now: Instant, config: Config, make: impl FnMut(Instant, &Peer) -> P + Send + 'static) -> Endpoint<P> {
         Endpoint {
-            core: Core::new(now, config.secret, &config.accept, config.random),
+            shared: Shared::new(now, config.secret, &config.accept, config.random),
             links: Vec::with_capacity(LINKS_MAX),
             make: Box::new(make),
             scratch: Box::new([0; MAX_DATAGRAM]),
@@ -67,7 +67,7 @@ impl<P: Payloads> Endpoint<P> {
         if self.links.len() == LINKS_MAX || trusts.is_empty() || trusts.len() > TRUSTS_MAX {
             return None;
         }
-        let candidates = trusts.iter().map(|trust| Candidate::new(trust, &self.core.public)).collect();
+        let candidates = trusts.iter().map(|trust| Candidate::new(trust, &self.shared.public)).collect();
         let id = self.next_id();
         self.links.push(Link::new(now, id, candidates, addresses));
         Some(id)
@@ -88,7 +88,7 @@ impl<P: Payloads> Endpoint<P> {
         for _ in 0..GOODBYES {
             let mut sealed = [0; OVERHEAD + 1];
             if let Some(len) = session.seal_goodbye(reason.to_byte(), &mut sealed) {
-                self.core.send(remote, Written::sealed(&sealed[..len]));
+                self.shared.send(remote, Written::sealed(&sealed[..len]));
             }
         }
     }
@@ -96,7 +96,7 @@ impl<P: Payloads> Endpoint<P> {
     /// Does what is due by `now`.
     pub fn handle_timeout(&mut self, now: Instant) {
         for link in &mut self.links {
-            link.handle_timeout(&mut self.core, now);
+            link.handle_timeout(&mut self.shared, now);
         }
         self.links.retain(|link| !link.is_over());
     }
@@ -110,8 +110,8 @@ impl<P: Payloads> Endpoint<P> {
     /// must hold one. Nothing is allocated for the datagrams of a session.
     pub fn poll_transmit(&mut self, now: Instant, out: &mut [u8]) -> Option<Transmit> {
         let transmit = self.next_transmit(now, out)?;
-        self.core.stats.sent.add(transmit.len.div_ceil(transmit.segment_len) as u64);
-        self.core.stats.sent_bytes.add(transmit.len as u64);
+        self.shared.stats.sent.add(transmit.len.div_ceil(transmit.segment_len) as u64);
+        self.shared.stats.sent_bytes.add(transmit.len as u64);
         Some(transmit)
     }
 
@@ -119,7 +119,7 @@ impl<P: Payloads> Endpoint<P> {
         if out.len() < MAX_DATAGRAM {
             return None;
         }
-        if let Some((to, datagram)) = self.core.next_to_send() {
+        if let Some((to, datagram)) = self.shared.next_to_send() {
             let bytes = datagram.as_bytes();
             out[..bytes.len()].copy_from_slice(bytes);
             return Some(Transmit { to, len: bytes.len(), segment_len: bytes.len() });
@@ -135,7 +135,7 @@ impl<P: Payloads> Endpoint<P> {
 
     /// The next thing that happened.
     pub fn poll_event(&mut self) -> Option<(LinkId, Event)> {
-        self.core.next_event()
+        self.shared.next_event()
     }
 
     /// The inner half of a link, while a conversation stands (the peer may be away).
@@ -165,12 +165,12 @@ impl<P: Payloads> Endpoint<P> {
 
     /// This station's public key.
     pub fn public_key(&self) -> &PublicKey {
-        &self.core.public
+        &self.shared.public
     }
 
     /// The counters; other threads may keep them.
     pub fn stats(&self) -> &Arc<EndpointStats> {
-        &self.core.stats
+        &self.shared.stats
     }
 
     fn link(&self, id: LinkId) -> Option<&Link<P>> {

@@ -45,7 +45,7 @@ use crate::time::Instant;
 /// of IPv6 (40) and UDP (8). Nothing here depends on the path's own MTU being found out.
 pub const MAX_DATAGRAM: usize = 1_232;
 
-/// The longest plaintext payload, in bytes: 1,200 and the session's own 30 ([`session::OVERHEAD`]) are 1,230.
+/// The longest plaintext payload, in bytes: 1,200 and the session's own 30 (`session::OVERHEAD`) are 1,230.
 pub const MAX_PAYLOAD: usize = 1_200;
 
 const _: () = assert!(MAX_PAYLOAD + session::OVERHEAD <= MAX_DATAGRAM);

@@ -1,7 +1,7 @@
 //! A link's part in what comes in: answering, being answered, and proving who is there.
 
-use super::core::Core;
 use super::link::{Link, Outgoing, Stage, Unproven};
+use super::shared::Shared;
 use super::types::{CloseReason, Peer, Refusal};
 use crate::link::Payloads;
 use crate::link::datagram::{Pattern, Written};
@@ -14,7 +14,7 @@ impl<P: Payloads> Link<P> {
     /// Answers a peer's first message.
     pub(super) fn answer(
         &mut self,
-        core: &mut Core,
+        shared: &mut Shared,
         now: Instant,
         from: SocketAddr,
         (mut handshake, pattern, hello): (Handshake, Pattern, Hello),
@@ -26,12 +26,12 @@ impl<P: Payloads> Link<P> {
         }
         let offered = self.held();
         let generation = hello.generation.max(self.generation_with(&hello.instance).saturating_add(1));
-        let ours = Hello { instance: core.instance, conversation: offered, stamp: core.stamp(now), generation };
+        let ours = Hello { instance: shared.instance, conversation: offered, stamp: shared.stamp(now), generation };
         let message = handshake.write_hello(ours).ok_or(Refusal::Handshake)?;
-        let local = core.draw_u32();
+        let local = shared.draw_u32();
         let response = Written::response(pattern, local, remote, message.as_bytes());
         let mac1 = match pattern {
-            Pattern::Ik => core.outer.mac1(response.as_bytes()),
+            Pattern::Ik => shared.outer.mac1(response.as_bytes()),
             Pattern::Xx => self.candidates[candidate].outer.mac1(response.as_bytes()),
         };
         let stage = match pattern {
@@ -42,11 +42,11 @@ impl<P: Payloads> Link<P> {
                 Stage::Data { session: Box::new(session), peer }
             }
         };
-        core.send(from, response.with(&mac1));
-        core.stats.handshakes_answered.bump();
+        shared.send(from, response.with(&mac1));
+        shared.stats.handshakes_answered.bump();
         self.keep_unproven(Unproven { since: now, candidate, stage });
         // Both called at once: of two calls that cross, the one of the smaller instance counts.
-        if core.instance > hello.instance {
+        if shared.instance > hello.instance {
             self.outgoing.clear();
         }
         self.dialler.hold(now);
@@ -56,29 +56,29 @@ impl<P: Payloads> Link<P> {
     /// The peer answered our first message.
     pub(super) fn answered(
         &mut self,
-        core: &mut Core,
+        shared: &mut Shared,
         make: &mut dyn FnMut(Instant, &Peer) -> P,
         now: Instant,
         from: SocketAddr,
         (outgoing, hello, remote): (Outgoing, Hello, u32),
     ) -> Result<(), Refusal> {
-        if hello.instance == core.instance {
+        if hello.instance == shared.instance {
             return Err(Refusal::OwnInstance);
         }
         // What this instance sent earlier, and somebody kept back, is old from now on.
-        let _ = core.admission.is_new(now, &hello.instance, hello.stamp);
+        let _ = shared.admission.is_new(now, &hello.instance, hello.stamp);
         let Outgoing { mut handshake, candidate, local, offered, .. } = outgoing;
         let pattern = handshake.pattern();
         if pattern == Pattern::Xx {
             let message = handshake.write_finish().ok_or(Refusal::Handshake)?;
             let finish = Written::finish(remote, message.as_bytes());
             let mac1 = self.candidates[candidate].outer.mac1(finish.as_bytes());
-            core.send(from, finish.with(&mac1));
+            shared.send(from, finish.with(&mac1));
         }
         let made = (local, remote, hello.generation);
         let (session, peer) = self.conclude(now, handshake, (hello, offered), candidate, made)?;
         match pattern {
-            Pattern::Ik => self.install(core, make, now, (session, peer, candidate, from))?,
+            Pattern::Ik => self.install(shared, make, now, (session, peer, candidate, from))?,
             // Whether the peer knows the code shows only in what it seals.
             Pattern::Xx => self.keep_unproven(Unproven {
                 since: now,
@@ -92,7 +92,7 @@ impl<P: Payloads> Link<P> {
     /// The peer finished XXpsk3, and has proved that it knows the code.
     pub(super) fn finished(
         &mut self,
-        core: &mut Core,
+        shared: &mut Shared,
         make: &mut dyn FnMut(Instant, &Peer) -> P,
         now: Instant,
         from: SocketAddr,
@@ -104,7 +104,7 @@ impl<P: Payloads> Link<P> {
         let made = (local, remote, generation);
         let candidate = unproven.candidate;
         let (session, peer) = self.conclude(now, *handshake, (hello, offered), candidate, made)?;
-        self.install(core, make, now, (session, peer, candidate, from))
+        self.install(shared, make, now, (session, peer, candidate, from))
     }
 
     /// The session of a finished handshake, and who the peer is.
@@ -131,7 +131,7 @@ impl<P: Payloads> Link<P> {
     /// The first datagram of a session proves it.
     pub(super) fn prove(
         &mut self,
-        core: &mut Core,
+        shared: &mut Shared,
         make: &mut dyn FnMut(Instant, &Peer) -> P,
         now: Instant,
         from: SocketAddr,
@@ -145,15 +145,15 @@ impl<P: Payloads> Link<P> {
         let (content, _) = session.open(counter, sealed, plain)?;
         let Unproven { candidate, stage, .. } = self.unproven.remove(place);
         if let Stage::Data { session, peer } = stage {
-            self.install(core, make, now, (*session, peer, candidate, from))?;
+            self.install(shared, make, now, (*session, peer, candidate, from))?;
         }
-        self.content(core, now, conversation, content)
+        self.content(shared, now, conversation, content)
     }
 
     /// What an authenticated datagram says.
     pub(super) fn content(
         &mut self,
-        core: &mut Core,
+        shared: &mut Shared,
         now: Instant,
         conversation: Conversation,
         content: Content<'_>,
@@ -163,7 +163,7 @@ impl<P: Payloads> Link<P> {
             (_, None) => return Err(Refusal::Stale),
             (Content::Payload(payload), Some((_, payloads))) => payloads.handle_payload(now, payload),
             (Content::KeepAlive, _) => {}
-            (Content::Goodbye(reason), _) => self.closed(core, now, CloseReason::from_byte(reason)),
+            (Content::Goodbye(reason), _) => self.closed(shared, now, CloseReason::from_byte(reason)),
         }
         Ok(())
     }

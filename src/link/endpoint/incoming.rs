@@ -1,8 +1,8 @@
 //! What comes in: each datagram finds its session or handshake, or is counted and forgotten.
 
 use super::Endpoint;
-use super::core::Candidate;
 use super::link::{Link, Stage};
+use super::shared::Candidate;
 use super::types::{LINKS_MAX, LinkId, Refusal, Trust};
 use crate::identity::PublicKey;
 use crate::link::Payloads;
@@ -18,8 +18,8 @@ impl<P: Payloads> Endpoint<P> {
     /// an answer. Addresses are compared as they are given: a driver with an IPv6 socket for both families gives and
     /// takes IPv4 ones in one form only, here and in [`Endpoint::dial`].
     pub fn handle_datagram(&mut self, now: Instant, from: SocketAddr, bytes: &[u8]) {
-        self.core.stats.received.bump();
-        self.core.stats.received_bytes.add(bytes.len() as u64);
+        self.shared.stats.received.bump();
+        self.shared.stats.received_bytes.add(bytes.len() as u64);
         let taken = match datagram::parse(bytes) {
             Some(Datagram::Data { receiver, counter, sealed }) => self.data(now, from, (receiver, counter, sealed)),
             Some(Datagram::Initiation { pattern, sender, noise, macs, mac2 }) => {
@@ -33,7 +33,7 @@ impl<P: Payloads> Endpoint<P> {
             None => Err(Refusal::Malformed),
         };
         if let Err(refusal) = taken {
-            self.core.stats.refuse(refusal);
+            self.shared.stats.refuse(refusal);
         }
         self.links.retain(|link| !link.is_over());
     }
@@ -46,8 +46,8 @@ impl<P: Payloads> Endpoint<P> {
     ) -> Result<(), Refusal> {
         for link in &mut self.links {
             if let Some(place) = link.unproven.iter().position(|unproven| unproven.local() == receiver) {
-                let (core, make, plain) = (&mut self.core, &mut *self.make, &mut self.scratch[..]);
-                return link.prove(core, make, now, from, (place, counter, sealed), plain);
+                let (shared, make, plain) = (&mut self.shared, &mut *self.make, &mut self.scratch[..]);
+                return link.prove(shared, make, now, from, (place, counter, sealed), plain);
             }
             let is_current = link.current.as_ref().is_some_and(|session| session.terms.local == receiver);
             let session = if is_current { link.current.as_mut() } else { link.previous.as_mut().map(|(s, _)| s) };
@@ -57,8 +57,8 @@ impl<P: Payloads> Endpoint<P> {
             }
             let conversation = session.terms.conversation;
             let (content, newest) = session.open(counter, sealed, &mut self.scratch[..])?;
-            link.heard(&mut self.core, now, from, newest && is_current);
-            return link.content(&mut self.core, now, conversation, content);
+            link.heard(&mut self.shared, now, from, newest && is_current);
+            return link.content(&mut self.shared, now, conversation, content);
         }
         Err(Refusal::Unknown)
     }
@@ -75,29 +75,31 @@ impl<P: Payloads> Endpoint<P> {
             Pattern::Ik => None,
             Pattern::Xx => Some(self.code_of(macs).ok_or(Refusal::Mac)?),
         };
-        let outer = code.map_or(&self.core.outer, |place| &self.candidate(place).outer);
+        let outer = code.map_or(&self.shared.outer, |place| &self.candidate(place).outer);
         if !equal(&outer.mac1(macs.covered), macs.mac1) {
             return Err(Refusal::Mac);
         }
-        match self.core.admission.judge(now, from, macs, mac2, &mut *self.core.random) {
+        match self.shared.admission.judge(now, from, macs, mac2, &mut *self.shared.random) {
             Verdict::Admit => {}
             Verdict::Refuse => return Err(Refusal::Rate),
             Verdict::Ask(cookie) => {
                 let mut salt = [0; COOKIE_SALT_LEN];
-                (self.core.random)(&mut salt);
-                let outer = code.map_or(&self.core.outer, |place| &self.candidate(place).outer);
+                (self.shared.random)(&mut salt);
+                let outer = code.map_or(&self.shared.outer, |place| &self.candidate(place).outer);
                 let sealed = outer.seal_cookie(&salt, macs.mac1, &cookie);
-                self.core.stats.cookies.bump();
-                self.core.send(from, Written::cookie(sender, &salt, &sealed));
+                self.shared.stats.cookies.bump();
+                self.shared.send(from, Written::cookie(sender, &salt, &sealed));
                 return Err(Refusal::Rate);
             }
         }
         let mut handshake = match code.map(|place| &self.candidate(place).trust) {
-            Some(Trust::Code(psk)) => Handshake::respond_xx(&self.core.secret, &psk.clone(), &mut *self.core.random),
-            _ => Handshake::respond_ik(&self.core.secret, &mut *self.core.random),
+            Some(Trust::Code(psk)) => {
+                Handshake::respond_xx(&self.shared.secret, &psk.clone(), &mut *self.shared.random)
+            }
+            _ => Handshake::respond_ik(&self.shared.secret, &mut *self.shared.random),
         };
         let hello = handshake.read_hello(noise).ok_or(Refusal::Handshake)?;
-        if hello.instance == self.core.instance {
+        if hello.instance == self.shared.instance {
             return Err(Refusal::OwnInstance);
         }
         let place = match code {
@@ -107,11 +109,11 @@ impl<P: Payloads> Endpoint<P> {
                 self.trust_in(&key, &hello).ok_or(Refusal::Stranger)?
             }
         };
-        if !self.core.admission.is_new(now, &hello.instance, hello.stamp) {
+        if !self.shared.admission.is_new(now, &hello.instance, hello.stamp) {
             return Err(Refusal::Repeated);
         }
         let (link, candidate) = self.link_at(now, place).ok_or(Refusal::Busy)?;
-        self.links[link].answer(&mut self.core, now, from, (handshake, pattern, hello), candidate, sender)
+        self.links[link].answer(&mut self.shared, now, from, (handshake, pattern, hello), candidate, sender)
     }
 
     fn response(
@@ -134,7 +136,7 @@ impl<P: Payloads> Endpoint<P> {
             }
             let hello = handshake.read_hello(noise).ok_or(Refusal::Handshake)?;
             let outgoing = link.outgoing.swap_remove(place);
-            return link.answered(&mut self.core, &mut *self.make, now, from, (outgoing, hello, sender));
+            return link.answered(&mut self.shared, &mut *self.make, now, from, (outgoing, hello, sender));
         }
         Err(Refusal::Unknown)
     }
@@ -157,7 +159,7 @@ impl<P: Payloads> Endpoint<P> {
             };
             handshake.read_finish(noise).ok_or(Refusal::Handshake)?;
             let unproven = link.unproven.remove(place);
-            return link.finished(&mut self.core, &mut *self.make, now, from, unproven);
+            return link.finished(&mut self.shared, &mut *self.make, now, from, unproven);
         }
         Err(Refusal::Unknown)
     }
@@ -180,7 +182,7 @@ impl<P: Payloads> Endpoint<P> {
                 return Err(Refusal::Repeated);
             }
             link.keep_cookie(now, from, cookie);
-            link.send_initiation(&mut self.core, now, &link.outgoing[place], from);
+            link.send_initiation(&mut self.shared, now, &link.outgoing[place], from);
             return Ok(());
         }
         Err(Refusal::Unknown)
@@ -193,13 +195,13 @@ impl<P: Payloads> Endpoint<P> {
         let dialled = self.links.iter().enumerate().find_map(|(link, l)| {
             l.candidates.iter().position(made_with).map(|candidate| Place::Link(link, candidate))
         });
-        dialled.or_else(|| self.core.accept.iter().position(made_with).map(Place::Accept))
+        dialled.or_else(|| self.shared.accept.iter().position(made_with).map(Place::Accept))
     }
 
     /// Why the station with this key is trusted, and on which link: rather the one where it is, then one where nobody
     /// is, then one of its own; if all else fails one that is taken, where it will be refused.
     fn trust_in(&self, key: &PublicKey, hello: &Hello) -> Option<Place> {
-        let own = &self.core.public;
+        let own = &self.shared.public;
         let is_it = |c: &Candidate| c.key(own).as_ref() == Some(key);
         let dialled = self.links.iter().enumerate().filter_map(|(link, l)| {
             let candidate = l.candidates.iter().position(is_it)?;
@@ -211,14 +213,14 @@ impl<P: Payloads> Endpoint<P> {
             };
             Some((rank, Place::Link(link, candidate)))
         });
-        let accepted = self.core.accept.iter().position(is_it).map(|place| (3, Place::Accept(place)));
+        let accepted = self.shared.accept.iter().position(is_it).map(|place| (3, Place::Accept(place)));
         dialled.chain(accepted).min_by_key(|(rank, _)| *rank).map(|(_, place)| place)
     }
 
     fn candidate(&self, place: Place) -> &Candidate {
         match place {
             Place::Link(link, candidate) => &self.links[link].candidates[candidate],
-            Place::Accept(place) => &self.core.accept[place],
+            Place::Accept(place) => &self.shared.accept[place],
         }
     }
 
@@ -228,9 +230,9 @@ impl<P: Payloads> Endpoint<P> {
             Place::Link(link, candidate) => Some((link, candidate)),
             Place::Accept(_) if self.links.len() == LINKS_MAX => None,
             Place::Accept(place) => {
-                let trust = self.core.accept[place].trust.clone();
+                let trust = self.shared.accept[place].trust.clone();
                 let id = self.next_id();
-                let candidate = Candidate::new(&trust, &self.core.public);
+                let candidate = Candidate::new(&trust, &self.shared.public);
                 let mut link = Link::new(now, id, vec![candidate], &[]);
                 link.called_us = true;
                 self.links.push(link);

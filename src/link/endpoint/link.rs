@@ -1,6 +1,6 @@
 //! One link: its sessions, the handshakes under way, and whether the peer is there.
 
-use super::core::{Candidate, Core};
+use super::shared::{Candidate, Shared};
 use super::types::{ADDRESSES_MAX, CloseReason, Event, LinkId, Peer, Refusal};
 use crate::link::datagram::Written;
 use crate::link::dialler::Dialler;
@@ -198,7 +198,7 @@ impl<P: Payloads> Link<P> {
     /// Brings a proven session into use, and with it, where it begins a conversation, fresh payloads.
     pub fn install(
         &mut self,
-        core: &mut Core,
+        shared: &mut Shared,
         make: &mut dyn FnMut(Instant, &Peer) -> P,
         now: Instant,
         (session, peer, candidate, from): (Session, Peer, usize, SocketAddr),
@@ -212,7 +212,7 @@ impl<P: Payloads> Link<P> {
         if resumed && !goes_on {
             return Err(Refusal::Stale);
         }
-        core.stats.sessions.bump();
+        shared.stats.sessions.bump();
         self.outgoing.clear();
         if known && self.current.as_ref().is_some_and(|current| current.terms.generation >= generation) {
             // Both sides come to this, whichever session they saw first.
@@ -227,7 +227,7 @@ impl<P: Payloads> Link<P> {
         self.sent_at = None;
         self.dialler = Dialler::start(now);
         if goes_on {
-            self.heard(core, now, from, true);
+            self.heard(shared, now, from, true);
             return Ok(());
         }
         self.waiting.len = None;
@@ -235,33 +235,33 @@ impl<P: Payloads> Link<P> {
         (self.here, self.heard_at, self.remote) = (true, now, Some(from));
         let event =
             if had { Event::Replaced { peer, address: from } } else { Event::Connected { peer, address: from } };
-        core.tell(self.id, event);
+        shared.tell(self.id, event);
         Ok(())
     }
 
     /// The peer was heard; `newest` where nothing later has been heard before, so that its address counts.
-    pub fn heard(&mut self, core: &mut Core, now: Instant, from: SocketAddr, newest: bool) {
+    pub fn heard(&mut self, shared: &mut Shared, now: Instant, from: SocketAddr, newest: bool) {
         if !self.here {
             self.here = true;
             self.outgoing.clear();
-            core.tell(self.id, Event::Back { after: now.since(self.heard_at) });
+            shared.tell(self.id, Event::Back { after: now.since(self.heard_at) });
         }
         self.heard_at = now;
         if newest && self.remote != Some(from) {
             self.remote = Some(from);
-            core.tell(self.id, Event::Roamed { address: from });
+            shared.tell(self.id, Event::Roamed { address: from });
         }
     }
 
     /// The peer said goodbye, or is given up.
-    pub fn closed(&mut self, core: &mut Core, now: Instant, reason: CloseReason) {
+    pub fn closed(&mut self, shared: &mut Shared, now: Instant, reason: CloseReason) {
         (self.current, self.previous, self.payloads, self.peer) = (None, None, None, None);
         self.outgoing.clear();
         self.unproven.clear();
         self.waiting.len = None;
         self.here = false;
         self.dialler = Dialler::start_slowly(now);
-        core.tell(self.id, Event::Closed { reason });
+        shared.tell(self.id, Event::Closed { reason });
     }
 
     /// Whether nothing is left of a link that began with a call to us.
@@ -308,7 +308,7 @@ impl<P: Payloads> Link<P> {
     }
 
     /// Does what is due, but for sending.
-    pub fn handle_timeout(&mut self, core: &mut Core, now: Instant) {
+    pub fn handle_timeout(&mut self, shared: &mut Shared, now: Instant) {
         self.unproven.retain(|unproven| unproven.since + UNPROVEN_LIFE > now);
         self.previous.take_if(|(session, until)| now >= (*until).min(session.ends_at()));
         let ended = self.current.take_if(|session| now >= session.ends_at()).is_some();
@@ -316,13 +316,13 @@ impl<P: Payloads> Link<P> {
             self.here = false;
             self.waiting.len = None;
             self.dialler = Dialler::start(now);
-            core.tell(self.id, Event::Away { since: self.heard_at });
+            shared.tell(self.id, Event::Away { since: self.heard_at });
         }
         if self.called_us && ended {
-            self.closed(core, now, CloseReason::Lost);
+            self.closed(shared, now, CloseReason::Lost);
         }
         if self.handshake_wanted_at().is_some_and(|at| at <= now) {
-            self.begin_handshakes(core, now);
+            self.begin_handshakes(shared, now);
         }
         if let Some((_, payloads)) = self.payloads.as_mut().filter(|_| self.here)
             && payloads.poll_timeout().is_some_and(|at| at <= now)

@@ -64,14 +64,14 @@ fn garbage_at_volume_is_counted_and_that_is_all() {
     let (mut net, of_a, of_b) = Net::call(41);
     net.forget();
     let sent = net.talk(0, of_a).sent;
-    let mut bytes = [0; 1_500];
+    let (mut bytes, mut dice) = ([0; 1_500], Dice(41));
     for round in 0..200_000u64 {
-        let len = net.dice.below(1_500) as usize;
-        // One byte in eight is new, so that a million cost little; the first is often one of ours.
-        let (at, n) = (net.dice.below(1_400) as usize, net.dice.below(100) as usize);
-        net.dice.clone().fill(&mut bytes[at..at + n]);
-        bytes[0] = if round % 2 == 0 { 0x11 + (round / 2 % 7) as u8 } else { net.dice.next() as u8 };
-        let (now, from) = (net.now, address(net.dice.below(200) as usize));
+        let len = dice.below(1_500) as usize;
+        // Some bytes are new each time; the first is often one of ours, and so is the length.
+        let (at, n) = (dice.below(1_400) as usize, dice.below(100) as usize);
+        dice.fill(&mut bytes[at..at + n]);
+        bytes[0] = if round % 2 == 0 { 0x11 + (round / 2 % 7) as u8 } else { dice.next() as u8 };
+        let (now, from) = (net.now, address(dice.below(200) as usize));
         let len = if round % 4 == 0 { [169, 109, 157, 85, 53, 31][(round / 4 % 6) as usize] } else { len };
         net.at(0).endpoint.handle_datagram(now, from, &bytes[..len]);
     }
@@ -188,7 +188,7 @@ fn what_was_recorded_before_a_restart_does_not_disturb_the_call_after_it() {
 fn a_flood_of_handshakes_gets_its_ration_and_a_genuine_caller_gets_in() {
     let (mut net, of_a, of_b) = Net::call(47);
     let c = net.join(key(2), vec![]);
-    net.at(0).endpoint.core.accept.push(Candidate::new(&book(2), &key(0).public()));
+    net.at(0).endpoint.shared.accept.push(Candidate::new(&book(2), &key(0).public()));
     net.forget();
     // Somebody who knows station 0's public key makes initiations for it, and sends them from forged addresses.
     let mut flood = Net::new(48);

@@ -11,8 +11,8 @@ use core::net::SocketAddr;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-/// Handshake datagrams that may wait to be sent: one try of every link, at every address, is 8 × 8 × 9 at the very most,
-/// and one of a station with its usual one link and two addresses is 2.
+/// Handshake datagrams that may wait to be sent, at some 200 bytes each. A try of one link is 8 candidates at 9 addresses
+/// at the most, 2 as a rule; should all links try at one instant and not fit, the rest is counted and tried again.
 const OUTBOX_MAX: usize = 256;
 /// Events that may wait to be fetched: a driver fetches them after every call.
 const EVENTS_MAX: usize = 64;
@@ -26,7 +26,7 @@ pub struct Candidate {
 }
 
 /// What all links share.
-pub struct Core {
+pub struct Shared {
     /// The station's key.
     pub secret: SecretKey,
     /// The public half.
@@ -48,14 +48,14 @@ pub struct Core {
     last_stamp: u64,
 }
 
-impl Core {
+impl Shared {
     /// With empty queues; cookies and the instance are drawn now.
-    pub fn new(now: Instant, secret: SecretKey, accept: &[Trust], mut random: Random) -> Core {
+    pub fn new(now: Instant, secret: SecretKey, accept: &[Trust], mut random: Random) -> Shared {
         let public = secret.public();
         let mut instance = [0; 16];
         random(&mut instance);
         let admission = Admission::new(now, &mut *random);
-        Core {
+        Shared {
             accept: accept.iter().map(|trust| Candidate::new(trust, &public)).collect(),
             outer: OuterKeys::of_key(&public),
             admission,
