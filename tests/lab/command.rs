@@ -37,18 +37,18 @@ pub fn start(line: &str) -> Outcome<Background> {
 pub struct Background(Child);
 
 impl Background {
-    /// Waits for its own end.
-    pub fn finish(mut self) -> Outcome {
-        let status = self.0.wait()?;
-        if status.success() { Ok(()) } else { Err(format!("a background command ended with {status}").into()) }
+    /// Waits for its own end, which is that of `what`.
+    pub fn finish(mut self, what: &str, limit: Duration) -> Outcome {
+        let (status, _) = wait_for(what, limit, || self.0.try_wait().ok().flatten())?;
+        if status.success() { Ok(()) } else { Err(format!("{what}: {status}").into()) }
     }
 }
 
 impl Drop for Background {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // It may have ended by itself. Not waited for: one that a driver holds would hold up the verdict too.
         let _ = self.0.kill();
-        let _ = self.0.wait();
+        let _ = self.0.try_wait();
     }
 }
 

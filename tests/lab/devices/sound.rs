@@ -100,7 +100,8 @@ impl Unplugged {
 
     /// Waits until the driver has let go of the card, then puts it in again.
     pub fn plug_in(self) -> Outcome {
-        self.pulling.finish()?;
+        // Two seconds would do; a station that holds on to a card which is gone never lets go.
+        self.pulling.finish("everybody lets go of the card that is gone", Duration::from_secs(10))?;
         fs::write(format!("{DRIVER}/bind"), &self.device)?;
         Ok(())
     }

@@ -22,6 +22,8 @@ pub fn play(_: &Order) -> Outcome<String> {
     let mut back = None;
     let mut oldest = Duration::ZERO;
     while start.elapsed() < AFTERWARDS {
+        // Twice in a frame's time: a picture that is shown for one frame only is seen, and the core is left to it.
+        std::thread::sleep(Duration::from_millis(15));
         // The picture that was there all the time stays until a new one comes; every new one must be young.
         let sight = call.sight(End::Far)?;
         if same_frame(sight, frozen_at) {
