@@ -82,6 +82,23 @@ impl Axis {
         }
     }
 
+    /// Sums of `TAPS` samples each, which carry 8 bits of fraction already.
+    fn apply<const TAPS: usize>(&self, line: &[u16], to: &mut [u8]) {
+        for ((to, first), weights) in to.iter_mut().zip(&self.first).zip(self.weights.as_chunks::<TAPS>().0) {
+            let Some(samples) = line[*first as usize..].first_chunk::<TAPS>() else { return };
+            let sum: u32 = (0..TAPS).map(|n| u32::from(samples[n]) * u32::from(weights[n])).sum();
+            *to = ((sum + (1 << 15)) >> 16) as u8;
+        }
+    }
+
+    fn apply_any(&self, line: &[u16], to: &mut [u8]) {
+        for ((to, first), weights) in to.iter_mut().zip(&self.first).zip(self.weights.chunks(self.taps)) {
+            let samples = &line[*first as usize..][..weights.len()];
+            let sum: u32 = samples.iter().zip(weights).map(|(s, w)| u32::from(*s) * u32::from(*w)).sum();
+            *to = ((sum + (1 << 15)) >> 16) as u8;
+        }
+    }
+
     fn of(&self, n: usize) -> (usize, &[u16]) {
         (self.first[n] as usize, &self.weights[n * self.taps..][..self.taps])
     }
@@ -158,11 +175,12 @@ impl PlaneScaler {
                     *sum += u16::from(*sample) * weight;
                 }
             }
-            for (n, to) in to.iter_mut().enumerate() {
-                let (first, weights) = self.across.of(n);
-                let samples = &self.line[first..][..weights.len()];
-                let sum: u32 = samples.iter().zip(weights).map(|(s, w)| u32::from(*s) * u32::from(*w)).sum();
-                *to = ((sum + (1 << 15)) >> 16) as u8;
+            // Up to a third, the taps are a constant, which makes this twice as fast.
+            match self.across.taps {
+                2 => self.across.apply::<2>(&self.line, to),
+                3 => self.across.apply::<3>(&self.line, to),
+                4 => self.across.apply::<4>(&self.line, to),
+                _ => self.across.apply_any(&self.line, to),
             }
         }
     }

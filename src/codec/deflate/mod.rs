@@ -51,7 +51,7 @@ use super::{CodecError, VideoDecoder, VideoEncoder};
 use crate::media::{ColourRange, EncodedFrame, Picture, Size, VideoCodec};
 use flate2::{Crc, Decompress, FlushDecompress, Status};
 use huffman::Writer;
-use predict::{Geometry, NEAR_MAX, Quantiser};
+use predict::{Geometry, NEAR_MAX, Quantiser, Symbols};
 
 const MAGIC: [u8; 2] = *b"VD";
 const VERSION: u8 = 1;
@@ -94,8 +94,7 @@ pub struct DeflateEncoder {
     reference: Option<Picture>,
     number: u32,
     writer: Writer,
-    modes: Vec<u8>,
-    residuals: Vec<u8>,
+    symbols: Symbols,
 }
 
 impl DeflateEncoder {
@@ -108,24 +107,22 @@ impl DeflateEncoder {
             reference: None,
             number: 0,
             writer: Writer::new(),
-            modes: Vec::new(),
-            residuals: Vec::new(),
+            symbols: Symbols::default(),
         }
     }
 
     fn slice(&mut self, picture: &Picture, key: bool, slice: usize, out: &mut Vec<u8>) {
         let Some(reference) = &mut self.reference else { return };
-        self.modes.clear();
-        self.residuals.clear();
-        for n in 0..3 {
-            let (geometry, start) = band(picture, n, slice, SLICE_ROWS);
+        let bands = [0, 1, 2].map(|n| band(picture, n, slice, SLICE_ROWS));
+        let blocks = bands.iter().map(|(geometry, _)| geometry.block_count()).sum();
+        self.symbols.begin(blocks, bands.iter().map(|(geometry, _)| geometry.width * geometry.rows).sum());
+        for (n, (geometry, start)) in bands.into_iter().enumerate() {
             let source = &picture.planes()[n].data[start..];
             let [y, u, v] = reference.planes_mut();
             let plane = [y, u, v].into_iter().nth(n).map(|plane| &mut plane[start..]).unwrap_or_default();
-            predict::encode(source, plane, geometry, key, self.quantiser, &mut self.modes, &mut self.residuals);
+            predict::encode(source, plane, geometry, key, self.quantiser, &mut self.symbols);
         }
-        self.modes.extend_from_slice(&self.residuals);
-        self.writer.compress(&self.modes, out);
+        self.writer.compress(self.symbols.bytes(), out);
     }
 }
 

@@ -53,7 +53,7 @@ const fn mean(a: u8, b: u8) -> u8 {
 #[derive(Clone, Copy, Debug)]
 pub struct Quantiser {
     near: u8,
-    step: i16,
+    step: u16,
     reciprocal: u16,
 }
 
@@ -61,22 +61,29 @@ impl Quantiser {
     /// For an error of at most `near`, 0 to [`NEAR_MAX`].
     pub fn new(near: u8) -> Quantiser {
         let near = near.min(NEAR_MAX);
-        let step = 2 * i16::from(near) + 1;
+        let step = 2 * u16::from(near) + 1;
         // For a step of 1 the reciprocal would be 65,536; that step is never divided by.
-        Quantiser { near, step, reciprocal: 65_536u32.div_ceil(step as u32).min(65_535) as u16 }
+        Quantiser { near, step, reciprocal: 65_536u32.div_ceil(u32::from(step)).min(65_535) as u16 }
     }
 
-    /// The difference in whole steps, to the nearest.
-    fn steps(self, value: u8, guess: u8) -> i16 {
-        let difference = i16::from(value) - i16::from(guess);
-        let magnitude = difference.unsigned_abs() + u16::from(self.near);
-        let steps = ((u32::from(magnitude) * u32::from(self.reciprocal)) >> 16) as i16;
-        if difference < 0 { -steps } else { steps }
+    /// The residual of a value: how far it is from the guess, to the nearest whole step. In bytes and 16-bit words
+    /// throughout, and without a branch, so that a row of them is SIMD.
+    #[inline(always)]
+    fn residual(self, value: u8, guess: u8) -> u8 {
+        let magnitude = u16::from(value.abs_diff(guess)) + u16::from(self.near);
+        let steps = ((u32::from(magnitude) * u32::from(self.reciprocal)) >> 16) as u8;
+        let sign = if value < guess { 0xff } else { 0 };
+        (steps ^ sign).wrapping_sub(sign)
     }
 
-    /// What the decoder makes of it.
-    fn value(self, guess: u8, steps: i16) -> u8 {
-        (i16::from(guess) + steps * self.step).clamp(0, 255) as u8
+    /// What a residual, a signed number of steps, makes of a guess.
+    #[inline(always)]
+    fn value(self, guess: u8, residual: u8) -> u8 {
+        let sign = if residual >= 0x80 { 0xff } else { 0 };
+        let steps = (residual ^ sign).wrapping_sub(sign);
+        let distance = (u16::from(steps) * self.step).min(255) as u8;
+        // One of the two is zero.
+        guess.saturating_add(distance & !sign).saturating_sub(distance & sign)
     }
 }
 
@@ -91,12 +98,26 @@ pub struct Geometry {
     pub stride: usize,
 }
 
+/// One block: where it begins in the band, and how large it is.
+#[derive(Clone, Copy, Debug)]
+struct Block {
+    x: usize,
+    y: usize,
+    width: usize,
+    rows: usize,
+}
+
 impl Geometry {
-    /// Left edge, upper edge, width and height of each block, row by row.
-    fn blocks(self) -> impl Iterator<Item = (usize, usize, usize, usize)> {
+    /// The blocks, row by row.
+    fn blocks(self) -> impl Iterator<Item = Block> {
         (0..self.rows).step_by(BLOCK_ROWS).flat_map(move |y| {
             let rows = BLOCK_ROWS.min(self.rows - y);
-            (0..self.width).step_by(BLOCK_WIDTH).map(move |x| (x, y, BLOCK_WIDTH.min(self.width - x), rows))
+            (0..self.width).step_by(BLOCK_WIDTH).map(move |x| Block {
+                x,
+                y,
+                width: BLOCK_WIDTH.min(self.width - x),
+                rows,
+            })
         })
     }
 
@@ -108,20 +129,21 @@ impl Geometry {
 
 /// A row of a block out of a plane, zeros past its width.
 fn load(plane: &[u8], at: usize, width: usize) -> Row {
-    let mut row = [0; BLOCK_WIDTH];
-    if width == BLOCK_WIDTH {
-        row.copy_from_slice(&plane[at..at + BLOCK_WIDTH]);
-    } else {
-        row[..width].copy_from_slice(&plane[at..at + width]);
+    // An array is a pair of register moves; a slice, even one of constant length, became a call.
+    match plane[at..].first_chunk() {
+        Some(row) if width == BLOCK_WIDTH => *row,
+        _ => {
+            let mut row = [0; BLOCK_WIDTH];
+            row[..width].copy_from_slice(&plane[at..at + width]);
+            row
+        }
     }
-    row
 }
 
 fn store(plane: &mut [u8], at: usize, width: usize, row: &Row) {
-    if width == BLOCK_WIDTH {
-        plane[at..at + BLOCK_WIDTH].copy_from_slice(row);
-    } else {
-        plane[at..at + width].copy_from_slice(&row[..width]);
+    match plane[at..].first_chunk_mut() {
+        Some(to) if width == BLOCK_WIDTH => *to = *row,
+        _ => plane[at..at + width].copy_from_slice(&row[..width]),
     }
 }
 
@@ -135,98 +157,159 @@ fn left(plane: &[u8], at: usize, x: usize, above: &Row) -> u8 {
     if x == 0 { above[0] } else { plane[at - 1] }
 }
 
+#[inline(always)]
 fn map2(a: &Row, b: &Row, f: impl Fn(u8, u8) -> u8) -> Row {
     core::array::from_fn(|i| f(a[i], b[i]))
 }
 
-/// How far `a` and `b` lie apart in sum, not counting the first `near` of each sample.
-fn excess(a: &Row, b: &Row, near: u8) -> u32 {
-    a.iter().zip(b).map(|(a, b)| u32::from(a.abs_diff(*b).saturating_sub(near))).sum()
+/// Sums of one column each, since a sum across a register is what SIMD does worst. 8 rows of bytes fit 16 bits.
+#[derive(Clone, Copy)]
+struct Sums([u16; BLOCK_WIDTH]);
+
+impl Sums {
+    const ZERO: Sums = Sums([0; BLOCK_WIDTH]);
+
+    /// Adds how far `a` and `b` lie apart, not counting the first `near` of each sample.
+    #[inline(always)]
+    fn add(&mut self, a: &Row, b: &Row, near: u8) {
+        let apart = map2(a, b, |a, b| a.abs_diff(b).saturating_sub(near));
+        for (sum, apart) in self.0.iter_mut().zip(apart) {
+            *sum += u16::from(apart);
+        }
+    }
+
+    fn total(self) -> u32 {
+        // 32 columns of 8 samples: 65,280 at most.
+        self.0.iter().sum::<u16>().into()
+    }
+}
+
+/// Whether every sample of `a` is within `near` of `b`.
+fn within(a: &Row, b: &Row, near: u8) -> bool {
+    a.iter().zip(b).fold(0, |any, (a, b)| any | a.abs_diff(*b).saturating_sub(near)) == 0
 }
 
 /// The mode that leaves least. It is chosen from the source alone: with an error bound the neighbours that the decoder
 /// will see differ from it by that bound at most.
-fn choose(
-    source: &[u8],
-    reference: &[u8],
-    geometry: Geometry,
-    block: (usize, usize, usize, usize),
-    key: bool,
-    near: u8,
-) -> Mode {
-    let (x, y, width, rows) = block;
+fn choose(source: &[u8], reference: &[u8], geometry: Geometry, block: Block, key: bool, near: u8) -> Mode {
+    let still = if key { u32::MAX } else { stillness(source, reference, geometry, block, near) };
+    if still == 0 {
+        return Mode::Same;
+    }
+    let Block { x, y, width, rows } = block;
+    // Nearly all within the bound: no other guess leaves as many zeros, nor in runs as long.
+    if near > 0 && still < (width * rows / 8) as u32 {
+        return Mode::Before;
+    }
+    let [mut mixed, mut flat, mut corner] = [Sums::ZERO; 3];
     let mut up = above(source, geometry, x, y, width);
-    // Before, mean, above, corner.
-    let mut costs = [0u32; 4];
-    let mut same = true;
-    for row in 0..rows {
-        let at = (y + row) * geometry.stride + x;
+    for at in (y..y + rows).map(|row| row * geometry.stride + x) {
         let now = load(source, at, width);
-        let mut shifted = [left(source, at, x, &up); BLOCK_WIDTH];
-        shifted[1..].copy_from_slice(&now[..BLOCK_WIDTH - 1]);
-        costs[2] += excess(&now, &up, near);
-        costs[3] += excess(&now, &map2(&shifted, &up, mean), near);
+        let shifted = shift(&now, left(source, at, x, &up));
+        flat.add(&now, &up, near);
+        corner.add(&now, &map2(&shifted, &up, mean), near);
         if !key {
-            let before = load(reference, at, width);
-            let apart = excess(&now, &before, near);
-            same &= apart == 0;
-            costs[0] += apart;
-            costs[1] += excess(&now, &map2(&before, &up, mean), near);
+            mixed.add(&now, &map2(&load(reference, at, width), &up, mean), near);
         }
         up = now;
     }
-    let spatial = if costs[2] <= costs[3] { (costs[2], Mode::Above) } else { (costs[3], Mode::Corner) };
-    if key {
-        return spatial.1;
-    }
-    if same {
-        return Mode::Same;
-    }
-    // On a tie the reference wins: its zeros come in long runs.
-    [(costs[0], Mode::Before), (costs[1], Mode::Mean), spatial]
-        .into_iter()
-        .min_by_key(|c| c.0)
-        .map_or(spatial.1, |c| c.1)
+    let [mixed, flat, corner] = [mixed, flat, corner].map(Sums::total);
+    // Mode corner is serial, sample by sample, where the others are SIMD: it must be worth it by an eighth. With a bound
+    // the encoder is serial too: at `near` 2 it would double the time of the whole frame and save half a percent of it.
+    let costs = [(mixed, Mode::Mean), (still, Mode::Before), (flat, Mode::Above), (corner + corner / 8, Mode::Corner)];
+    let allowed = match (key, near) {
+        (true, _) => &costs[2..],
+        (false, 0) => &costs[..],
+        (false, _) => &costs[..3],
+    };
+    allowed.iter().min_by_key(|(cost, _)| *cost).map_or(Mode::Above, |(_, mode)| *mode)
 }
 
-/// Predicts one band of one plane: appends a mode for each block to `modes` and its residuals to `residuals`, and
-/// leaves in `reference` what the decoder will have. `source` has the reference's geometry.
+/// How far a block has moved away from the reference, beyond the bound.
+fn stillness(source: &[u8], reference: &[u8], geometry: Geometry, block: Block, near: u8) -> u32 {
+    let rows = (block.y..block.y + block.rows).map(|row| row * geometry.stride + block.x);
+    let mut sums = Sums::ZERO;
+    for at in rows {
+        sums.add(&load(source, at, block.width), &load(reference, at, block.width), near);
+    }
+    sums.total()
+}
+
+/// The row moved on by one, with `edge` before it.
+fn shift(row: &Row, edge: u8) -> Row {
+    let mut shifted = [edge; BLOCK_WIDTH];
+    shifted[1..].copy_from_slice(&row[..BLOCK_WIDTH - 1]);
+    shifted
+}
+
+/// A slice before it is deflated: the modes of all its blocks, then their residuals.
+#[derive(Debug, Default)]
+pub struct Symbols {
+    bytes: Vec<u8>,
+    next_mode: usize,
+}
+
+impl Symbols {
+    /// Begins a slice of so many blocks with so many samples in all.
+    pub fn begin(&mut self, blocks: usize, samples: usize) {
+        self.next_mode = 0;
+        self.bytes.clear();
+        self.bytes.reserve(blocks + samples);
+        self.bytes.resize(blocks, 0);
+    }
+
+    /// All of it.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    fn mode(&mut self, mode: Mode) {
+        self.bytes[self.next_mode] = mode as u8;
+        self.next_mode += 1;
+    }
+
+    fn residuals(&mut self, row: &Row, width: usize) {
+        // A constant length is a pair of register moves, any other a call.
+        if width == BLOCK_WIDTH {
+            self.bytes.extend_from_slice(row);
+        } else {
+            self.bytes.extend_from_slice(&row[..width]);
+        }
+    }
+}
+
+/// Predicts one band of one plane: adds a mode for each block and its residuals to `symbols`, and leaves in `reference`
+/// what the decoder will have. `source` has the reference's geometry.
 pub fn encode(
     source: &[u8],
     reference: &mut [u8],
     geometry: Geometry,
     key: bool,
     quantiser: Quantiser,
-    modes: &mut Vec<u8>,
-    residuals: &mut Vec<u8>,
+    symbols: &mut Symbols,
 ) {
     for block in geometry.blocks() {
         let mode = choose(source, reference, geometry, block, key, quantiser.near);
-        modes.push(mode as u8);
+        symbols.mode(mode);
         if mode == Mode::Same {
             continue;
         }
-        let (x, y, width, rows) = block;
+        let Block { x, y, width, rows } = block;
         let mut up = above(reference, geometry, x, y, width);
         for row in 0..rows {
             let at = (y + row) * geometry.stride + x;
             let now = load(source, at, width);
             let edge = left(reference, at, x, &up);
             let (left_over, kept) = if quantiser.near == 0 {
-                let guess = guess(mode, &load(reference, at, width), &up, || {
-                    let mut shifted = [edge; BLOCK_WIDTH];
-                    shifted[1..].copy_from_slice(&now[..BLOCK_WIDTH - 1]);
-                    shifted
-                });
+                let guess = guess(mode, &load(reference, at, width), &up, || shift(&now, edge));
                 (map2(&now, &guess, u8::wrapping_sub), now)
             } else if mode == Mode::Corner {
                 corner_near(&now, &up, edge, quantiser)
             } else {
                 let guess = guess(mode, &load(reference, at, width), &up, || up);
-                let steps: [i16; BLOCK_WIDTH] = core::array::from_fn(|i| quantiser.steps(now[i], guess[i]));
-                (steps.map(|s| s as u8), core::array::from_fn(|i| quantiser.value(guess[i], steps[i])))
+                row_near(&now, &guess, quantiser)
             };
-            residuals.extend_from_slice(&left_over[..width]);
+            symbols.residuals(&left_over, width);
             store(reference, at, width, &kept);
             up = kept;
         }
@@ -243,14 +326,25 @@ fn guess(mode: Mode, before: &Row, up: &Row, left: impl FnOnce() -> Row) -> Row 
     }
 }
 
+/// One row with an error bound. Most rows of a still scene are all within it, and cost a comparison.
+fn row_near(now: &Row, guess: &Row, quantiser: Quantiser) -> (Row, Row) {
+    if within(now, guess, quantiser.near) {
+        return ([0; BLOCK_WIDTH], *guess);
+    }
+    // Each a loop of its own: the compiler makes no SIMD of a loop that yields pairs.
+    let residuals = map2(now, guess, |now, guess| quantiser.residual(now, guess));
+    let kept = map2(guess, &residuals, |guess, residual| quantiser.value(guess, residual));
+    (residuals, kept)
+}
+
 /// One row of mode corner with an error bound: each sample's guess needs what the decoder made of the one before.
 fn corner_near(now: &Row, up: &Row, mut left: u8, quantiser: Quantiser) -> (Row, Row) {
     let (mut residuals, mut kept) = ([0; BLOCK_WIDTH], [0; BLOCK_WIDTH]);
     for i in 0..BLOCK_WIDTH {
         let guess = mean(left, up[i]);
-        let steps = quantiser.steps(now[i], guess);
-        left = quantiser.value(guess, steps);
-        (residuals[i], kept[i]) = (steps as u8, left);
+        residuals[i] = quantiser.residual(now[i], guess);
+        left = quantiser.value(guess, residuals[i]);
+        kept[i] = left;
     }
     (residuals, kept)
 }
@@ -268,7 +362,7 @@ pub fn decode(
     modes: &[u8],
     residuals: &mut &[u8],
 ) -> Result<(), CodecError> {
-    for ((x, y, width, rows), mode) in geometry.blocks().zip(modes) {
+    for (Block { x, y, width, rows }, mode) in geometry.blocks().zip(modes) {
         let mode = Mode::parse(*mode, key)?;
         if mode == Mode::Same {
             continue;
@@ -287,7 +381,7 @@ pub fn decode(
                 if quantiser.near == 0 {
                     map2(&guess, &left_over, u8::wrapping_add)
                 } else {
-                    map2(&guess, &left_over, |g, steps| quantiser.value(g, i16::from(steps as i8)))
+                    map2(&guess, &left_over, |g, steps| quantiser.value(g, steps))
                 }
             };
             store(plane, at, width, &now);
@@ -302,11 +396,8 @@ fn corner(left_over: &Row, up: &Row, mut left: u8, quantiser: Quantiser) -> Row 
     let mut now = [0; BLOCK_WIDTH];
     for i in 0..BLOCK_WIDTH {
         let guess = mean(left, up[i]);
-        left = if quantiser.near == 0 {
-            guess.wrapping_add(left_over[i])
-        } else {
-            quantiser.value(guess, i16::from(left_over[i] as i8))
-        };
+        left =
+            if quantiser.near == 0 { guess.wrapping_add(left_over[i]) } else { quantiser.value(guess, left_over[i]) };
         now[i] = left;
     }
     now
@@ -322,9 +413,7 @@ mod tests {
             let quantiser = Quantiser::new(near);
             for value in 0..=255 {
                 for guess in 0..=255 {
-                    let steps = quantiser.steps(value, guess);
-                    // A residual is a byte: the steps must survive it.
-                    let back = quantiser.value(guess, i16::from(steps as i8));
+                    let back = quantiser.value(guess, quantiser.residual(value, guess));
                     assert!(back.abs_diff(value) <= near, "near {near}: {value} guessed {guess} came back as {back}");
                 }
             }

@@ -220,10 +220,16 @@ impl H264Decoder {
 
 impl VideoDecoder for H264Decoder {
     fn decode(&mut self, frame: &EncodedFrame, out: &mut Picture) -> Result<(), CodecError> {
-        match self.decode_unit(&frame.data, out)? {
-            true => Ok(()),
-            false => Err(CodecError::Broken("h264: no picture came of the frame")),
+        let nothing = CodecError::Broken("h264: no picture came of the frame");
+        match self.decode_unit(&frame.data, out) {
+            Ok(true) => return Ok(()),
+            // What damage of earlier frames left in the decoder can spoil a good key frame; a new decoder knows nothing
+            // of it.
+            Ok(false) | Err(_) if frame.key => self.decoder = None,
+            Ok(false) => return Err(nothing),
+            Err(error) => return Err(error),
         }
+        if self.decode_unit(&frame.data, out)? { Ok(()) } else { Err(nothing) }
     }
 }
 
