@@ -6,7 +6,8 @@ use crate::wire::{Item, PayloadWriter, Pong, Sound};
 
 impl Flow {
     /// Writes the next payload to be sent at `now` into `out`, and says how long it is; `None` where there is nothing
-    /// to send now. At most `out.len()` bytes; frames that come later are cut to fit it. Sound goes first; what fits
+    /// to send now. At most `out.len()` bytes; frames that come later are cut to fit it. (Under 512 bytes there is not
+    /// room for every kind of item.) Sound goes first; what fits
     /// beside it shares its payload.
     pub fn poll_payload(&mut self, now: Instant, out: &mut [u8]) -> Option<usize> {
         self.turns_unpolled = 0;
