@@ -46,6 +46,8 @@ pub struct Station {
     link: LinkId,
     stages: Stages,
     peer: Peer,
+    /// Who the far side proved to be.
+    met: Option<link::Peer>,
     told: Told,
     view: Arc<View>,
     net: Wake,
@@ -110,6 +112,7 @@ impl Station {
             link,
             stages,
             peer: Peer::default(),
+            met: None,
             told: Told::default(),
             view,
             net,
@@ -189,10 +192,15 @@ impl Station {
 
     fn handle_link_event(&mut self, now: Instant, event: Event) {
         match event {
-            Event::Connected { address, .. } | Event::Replaced { address, .. } => {
-                tracing::info!("linked to {address}");
-                self.peer.replace(now);
-                self.connected(now);
+            Event::Connected { peer, address } | Event::Replaced { peer, address } => {
+                // Both sides call at once, and the second of the two handshakes may begin the conversation anew.
+                if self.met != Some(peer) || self.peer.presence != Presence::Here {
+                    tracing::info!("linked to {address}");
+                    self.met = Some(peer);
+                    self.peer.replace(now);
+                    self.connected(now);
+                }
+                self.stages.knobs.ask_key_frame();
                 self.introduce();
             }
             Event::Back { after } => {

@@ -2,7 +2,7 @@
 //!
 //! A payload is the sender's epoch and then items, one behind the other; several may share one. Every item has the
 //! same three bytes before it, so that one of an unknown kind is stepped over. All numbers are little-endian and of
-//! fixed width, whatever machine wrote them. `src/link/PROTOCOL-flow.md` is the specification.
+//! fixed width, whatever machine wrote them. `src/link/PROTOCOL.md` is the specification.
 //!
 //! **Parsers are total**: any bytes give items or an error, never a panic, and nothing is copied; what an item says
 //! stays a view into the payload. [`Item`] is both what is read and what is written, so that each has one twin only.

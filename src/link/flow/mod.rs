@@ -15,7 +15,7 @@
 //!   buffers have grown to the frames' size.
 //! - Times that come out are in our clock: the peer's are translated by the offset that pings measure.
 //!
-//! `PROTOCOL-flow.md` in the folder above is the specification. Inside: `clock` (offset and round trip), `pacer`,
+//! `PROTOCOL.md` in the folder above is the specification. Inside: `clock` (offset and round trip), `pacer`,
 //! `breaker`, `outgoing` (fragments, history, repeats), `gaps` (what is missing), `frames` (assembly and order),
 //! `arrivals` (feedback), `sound`, `channel` (control); `receive` and `transmit` are the two directions of a payload.
 
