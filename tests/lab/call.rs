@@ -126,16 +126,16 @@ impl Call {
         Ok(self.screens[end.index()].photograph()?.map_or(Sight::Blank, |photo| photo.sight()))
     }
 
-    /// How old the picture of the other end on the screen at `end` is; `None` while it shows none.
-    pub fn age(&self, end: End) -> Outcome<Option<Duration>> {
-        let Sight::Clip { number, .. } = self.sight(end)? else { return Ok(None) };
-        Ok(self.players[end.other().index()].as_ref().and_then(|player| player.age(number)))
+    /// How old a picture that is shown at `end` is by now; `None` if it is not one of the clip's.
+    pub fn age(&self, end: End, sight: Sight) -> Option<Duration> {
+        let Sight::Clip { number, .. } = sight else { return None };
+        self.players[end.other().index()].as_ref()?.age(number)
     }
 
     /// Waits until the screen at `end` shows the other end live; gives how long that took.
     pub fn wait_live(&mut self, end: End) -> Outcome<Duration> {
         self.wait_sight(end, "the other end live", |call, sight| match sight {
-            Sight::Clip { .. } => call.age(end).ok().flatten().is_some_and(|age| age < STALE),
+            Sight::Clip { .. } => call.age(end, sight).is_some_and(|age| age < STALE),
             Sight::Bars => call.plan.vivid && end == End::Far,
             _ => false,
         })

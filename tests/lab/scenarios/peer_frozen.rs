@@ -29,7 +29,7 @@ pub fn play(_: &Order) -> Outcome<String> {
         if same_frame(sight, frozen_at) {
             continue;
         }
-        if let Some(age) = call.age(End::Far)? {
+        if let Some(age) = call.age(End::Far, sight) {
             oldest = oldest.max(age);
             back.get_or_insert(start.elapsed());
         }
