@@ -5,7 +5,7 @@
 //! a choice in the configuration, made of the same traits.
 #![allow(unsafe_code)]
 
-mod blit;
+pub mod blit;
 mod console;
 pub mod drm;
 mod fault;
