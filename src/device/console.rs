@@ -52,3 +52,29 @@ impl Drop for Console {
         let _ = unsafe { ioctl::kd_set_mode(self.terminal.as_raw_fd(), KD_TEXT) };
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mode() -> Option<c_int> {
+        let terminal = OpenOptions::new().read(true).write(true).open("/dev/tty0").ok()?;
+        let mut mode = -1;
+        // SAFETY: as in `Console::take`.
+        unsafe { ioctl::kd_get_mode(terminal.as_raw_fd(), &raw mut mode) }.ok()?;
+        Some(mode)
+    }
+
+    #[test]
+    fn a_terminal_is_in_graphics_mode_while_it_is_held_and_no_longer() {
+        if std::env::var_os("VISAVIS_LAB").is_none() || mode().is_none() {
+            println!("skipped: this needs a kernel of its own with a virtual terminal (VISAVIS_LAB=1)");
+            return;
+        }
+        let console = Console::graphics();
+        assert!(console.is_some() && mode() == Some(KD_GRAPHICS));
+        assert!(Console::graphics().is_none(), "it is held already");
+        drop(console);
+        assert_eq!(mode(), Some(KD_TEXT));
+    }
+}

@@ -9,6 +9,7 @@ pub mod alsa;
 pub mod audio;
 mod blit;
 pub mod camera;
+pub mod blit;
 mod console;
 pub mod drm;
 mod fault;

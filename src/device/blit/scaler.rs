@@ -2,13 +2,23 @@
 
 use crate::media::Plane;
 
-/// Where an output sample lies between two input samples.
+/// Where an output sample lies between two input samples: the first of them, and how much of the second in 1/256 (0 to
+/// 256), packed into a word since the loop over taps is bound by its loads.
 #[derive(Clone, Copy, Debug)]
-struct Tap {
-    /// The first of the two.
-    at: u32,
-    /// How much of the second, in 1/256.
-    weight: u16,
+struct Tap(u32);
+
+impl Tap {
+    const fn new(at: u32, weight: u32) -> Tap {
+        Tap(at << 9 | weight)
+    }
+
+    const fn at(self) -> u32 {
+        self.0 >> 9
+    }
+
+    const fn weight(self) -> u16 {
+        (self.0 & 0x1ff) as u16
+    }
 }
 
 /// The taps of one direction. Samples stand for the middle of their area, so that a picture does not move when scaled.
@@ -29,7 +39,7 @@ impl Axis {
             let centre = ((2 * i + 1) * from * 128 / to).saturating_sub(128).min((from - 1) * 256);
             // The last sample is the second of the last pair, so that `at + step` is always inside.
             let at = (centre >> 8).min(from.saturating_sub(2));
-            Tap { at: at as u32, weight: (centre - (at << 8)) as u16 }
+            Tap::new(at as u32, (centre - (at << 8)) as u32)
         }));
     }
 }
@@ -68,7 +78,7 @@ impl Scaler {
 
     /// Output row `row` of `plane`, of the sizes given to [`Scaler::plan`], which is to be called before each picture.
     pub fn row(&mut self, plane: &Plane<'_>, row: usize, out: &mut [u8]) {
-        let Tap { at, weight } = self.rows.taps[row];
+        let (at, weight) = (self.rows.taps[row].at(), self.rows.taps[row].weight());
         let next = at + self.rows.step as u32;
         self.hold(plane, at);
         self.hold(plane, next);
@@ -97,10 +107,13 @@ impl Scaler {
             line.copy_from_slice(input);
             return;
         }
-        let step = self.columns.step;
+        if self.columns.step == 0 {
+            line.fill(input[0]);
+            return;
+        }
         for (out, tap) in line.iter_mut().zip(&self.columns.taps) {
-            let at = tap.at as usize;
-            *out = mix(input[at], input[at + step], tap.weight);
+            let pair = &input[tap.at() as usize..][..2];
+            *out = mix(pair[0], pair[1], tap.weight());
         }
     }
 }
