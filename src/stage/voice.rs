@@ -162,11 +162,23 @@ struct Device<D> {
     health: Health,
     /// Whether it has moved sound since it was opened.
     works: bool,
+    /// Xruns of those that were open before it.
+    xruns_before: u64,
+    /// Xruns in all.
+    xruns: u64,
 }
 
 impl<D> Device<D> {
     fn new(health: Health) -> Device<D> {
-        Device { open: None, retry_at: Some(Instant::ZERO), pause: Pause::default(), health, works: false }
+        Device {
+            open: None,
+            retry_at: Some(Instant::ZERO),
+            pause: Pause::default(),
+            health,
+            works: false,
+            xruns_before: 0,
+            xruns: 0,
+        }
     }
 
     /// Opens the device if it is time to.
@@ -179,8 +191,9 @@ impl<D> Device<D> {
         }
     }
 
-    /// Sound has moved.
-    fn moved(&mut self) {
+    /// Sound has moved, and the device has had that many xruns since it was opened.
+    fn moved(&mut self, xruns: u64) {
+        self.xruns = self.xruns_before + xruns;
         if !self.works {
             self.works = true;
             self.pause.reset();
@@ -192,6 +205,7 @@ impl<D> Device<D> {
     fn fail(&mut self, fault: Fault, now: Instant) {
         self.open = None;
         self.works = false;
+        self.xruns_before = self.xruns;
         let retried = fault.kind != FaultKind::Ended;
         self.retry_at = retried.then(|| self.pause.after_failure(now));
         self.health.set(State::Faulty(fault));
@@ -278,8 +292,9 @@ impl Voice {
             let now = clock::now();
             match mic.read(now, &mut self.near) {
                 Ok(Some(captured_at)) => {
-                    self.stats.mic_xruns.set(mic.xruns());
-                    self.mic.moved();
+                    let xruns = mic.xruns();
+                    self.mic.moved(xruns);
+                    self.stats.mic_xruns.set(self.mic.xruns);
                     self.stats.captured.bump();
                     if paused {
                         self.talk.skip(&self.near, captured_at);
@@ -323,17 +338,18 @@ impl Voice {
                 Ok(heard_at) => heard_at,
                 Err(fault) => return self.speaker.fail(fault, now),
             };
-            self.stats.speaker_xruns.set(speaker.xruns());
-            self.speaker.moved();
+            let xruns = speaker.xruns();
+            self.speaker.moved(xruns);
+            self.stats.speaker_xruns.set(self.speaker.xruns);
             self.talk.handle_far_end(&self.far, heard_at);
             if let Some(captured_at) = played.captured_at {
                 self.stats.latency.record(heard_at.since(captured_at));
             }
-            self.note(now);
+            self.note();
         }
     }
 
-    fn note(&self, now: Instant) {
+    fn note(&self) {
         let (stats, counters) = (&self.stats, self.playout.counters());
         stats.pulled.bump();
         stats.played.set(counters.played);
@@ -341,7 +357,7 @@ impl Voice {
         stats.concealed_ms.set(counters.concealed * 10);
         stats.late.set(counters.late);
         stats.drift_ppm.set_signed(self.playout.drift_ppm().round() as i64);
-        stats.delay_us.set(self.playout.delay(now).as_micros() as u64);
+        stats.delay_us.set(self.playout.delay().as_micros() as u64);
         stats.target_delay_us.set(self.playout.target_delay().as_micros() as u64);
         stats.speaker_centi_dbfs.set_signed((self.talk.far_dbfs() * 100.0) as i64);
     }

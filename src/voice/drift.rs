@@ -23,7 +23,8 @@ const GAIN_P: f64 = 2.0 * OMEGA;
 /// Integral gain: ω².
 const GAIN_I: f64 = OMEGA * OMEGA;
 
-/// The largest error that the controller looks at; more is for splices, and would only wind the integral up.
+/// The largest error that drift makes by itself, twice over. More comes from elsewhere (a splice has yet to be made, the
+/// target has moved): it is worked off, but says nothing about the clocks and is not integrated.
 const ERROR_MAX_S: f64 = 0.004;
 
 const PERIOD_S: f64 = 0.01;
@@ -55,17 +56,19 @@ impl Drift {
         Drift { resampler, error_s: 0.0, integral: 0.0 }
     }
 
-    /// Sample frames that the next [`Drift::process`] takes: 480, give or take one.
+    /// Sample frames that the next [`Drift::process`] takes: 480, give or take one. [`Drift::steer`] may change it.
     pub fn input_frames(&self) -> usize {
         self.resampler.input_frames_next()
     }
 
-    /// Takes the delay's error (delay less target, in nanoseconds) as seen by this period, and sets the pace of the next.
+    /// Takes the delay's error (delay less target, in nanoseconds) as seen by this period, and sets its pace.
     pub fn steer(&mut self, error_nanos: i64) {
         self.error_s += (error_nanos as f64 * 1e-9 - self.error_s) * (PERIOD_S / SMOOTHING_S);
         let error = self.error_s.clamp(-ERROR_MAX_S, ERROR_MAX_S);
         let max = DRIFT_MAX_PPM * 1e-6;
-        self.integral = (self.integral + GAIN_I * error * PERIOD_S).clamp(-max, max);
+        if self.error_s.abs() <= ERROR_MAX_S {
+            self.integral = (self.integral + GAIN_I * error * PERIOD_S).clamp(-max, max);
+        }
         let correction = (GAIN_P * error + self.integral).clamp(-max, max);
         // Too much delay is played off by taking more input for the same output. The new pace is reached by a ramp
         // over the period. The bound given to the constructor is twice ours, so that it cannot be refused.

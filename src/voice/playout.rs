@@ -113,6 +113,8 @@ pub struct Playout {
     anchor: (u64, Instant),
     /// Bit n is set where the packet of `next − 1 − n` was decoded: tells a duplicate from a late packet.
     heard: u64,
+    /// What [`Playout::delay`] says.
+    waited_nanos: i64,
     /// Periods concealed without a break.
     gap: u32,
     /// The next decoded period does not continue the last: it is faded in over what went before.
@@ -146,6 +148,7 @@ impl Playout {
             made_up: 0,
             anchor: (0, Instant::ZERO),
             heard: 0,
+            waited_nanos: 0,
             gap: 0,
             torn: false,
             since_splice: 0,
@@ -205,11 +208,13 @@ impl Playout {
             self.drift.on_target();
             error = self.error_nanos(now);
         }
+        // Steered first: it decides how many sample frames this period takes.
+        self.drift.steer(error);
         while self.decoded.len() < self.drift.input_frames() {
             self.decode_next(error < -HOLD_NANOS);
         }
         self.splice();
-        self.drift.steer(self.error_nanos(now));
+        self.waited_nanos = self.transit_of_position(now).saturating_sub(self.arrivals.least());
 
         let frames = self.drift.input_frames().min(self.decoded.len());
         let captured_at = self.captured_at(self.position());
@@ -236,10 +241,9 @@ impl Playout {
         self.counters
     }
 
-    /// How long sound waits here that came by the fastest packet, as of a pull at `now`.
-    pub fn delay(&self, now: Instant) -> Duration {
-        let waits = self.transit_of_position(now).saturating_sub(self.arrivals.least());
-        Duration::from_nanos(if self.next.is_some() { waits.max(0) as u64 } else { 0 })
+    /// How long the sound that was pulled last would have waited here, had it come by the fastest packet.
+    pub fn delay(&self) -> Duration {
+        Duration::from_nanos(self.waited_nanos.max(0) as u64)
     }
 
     /// What [`Playout::delay`] is steered to.

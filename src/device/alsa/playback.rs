@@ -19,10 +19,13 @@ const MARGIN_STEP_MS: usize = 5;
 /// The most steps that are added.
 const STEPS_MAX: usize = 8;
 
+/// A stall of ours this long no margin would have covered: it says nothing about the board's usual lateness.
+const STALL: Duration = Duration::from_millis(60);
+
 /// After this long without an underrun one step is taken back …
-const RELAX_AFTER: Duration = Duration::from_secs(60);
-/// … and after each underrun it takes twice as long, up to this: a board that needs the margin keeps it.
-const RELAX_AFTER_MAX: Duration = Duration::from_secs(3_600);
+const RELAX_AFTER: Duration = Duration::from_secs(10);
+/// … and twice as long each time that this led to another underrun, up to this: a board that needs the margin keeps it.
+const RELAX_AFTER_MAX: Duration = Duration::from_secs(1_280);
 
 /// A playback stream, running.
 #[derive(Debug)]
@@ -34,6 +37,8 @@ pub struct AlsaPlayback {
     steps: usize,
     calm_since: Instant,
     relax_after: Duration,
+    /// A step was taken back since the last underrun.
+    relaxed: bool,
     xruns: u64,
 }
 
@@ -47,8 +52,16 @@ impl AlsaPlayback {
         let writer = Writer::new(card.layout);
         let mut unit = Writer::new(card.layout);
         let silence = unit.convert(&[0; PERIOD]).to_vec();
-        let playback =
-            AlsaPlayback { card, writer, silence, steps: 0, calm_since: now, relax_after: RELAX_AFTER, xruns: 0 };
+        let playback = AlsaPlayback {
+            card,
+            writer,
+            silence,
+            steps: 0,
+            calm_since: now,
+            relax_after: RELAX_AFTER,
+            relaxed: false,
+            xruns: 0,
+        };
         if playback.card.buffer_frames < playback.margin() + playback.writer.frames_max() {
             let why = "its buffer is shorter than its period and 15 ms";
             return Err(Fault::plain(FaultKind::Unusable, &playback.card.name, "agree on a buffer", why));
@@ -87,9 +100,13 @@ impl AlsaPlayback {
             return Err(self.card.fault(doing, error));
         }
         self.xruns += 1;
-        self.steps = (self.steps + 1).min(STEPS_MAX);
-        self.relax_after = (self.relax_after * 2).min(RELAX_AFTER_MAX);
-        self.calm_since = now;
+        if now.since(self.card.moved_at) < STALL {
+            self.steps = (self.steps + 1).min(STEPS_MAX);
+            self.calm_since = now;
+            if core::mem::take(&mut self.relaxed) {
+                self.relax_after = (self.relax_after * 2).min(RELAX_AFTER_MAX);
+            }
+        }
         self.restart()
     }
 
@@ -99,6 +116,7 @@ impl AlsaPlayback {
         if self.steps > 0 && now.since(self.calm_since) > self.relax_after {
             self.steps -= 1;
             self.calm_since = now;
+            self.relaxed = true;
             self.card.set_wake(self.card.buffer_frames - self.margin())?;
         }
         Ok(())
