@@ -1,9 +1,11 @@
 //! Writes RFC 1951 streams of the kind that noisy residuals want: one dynamic Huffman block, whose only matches are
 //! runs of zero bytes.
 //!
-//! Sensor noise has no repetitions to find, so a general compressor spends its time on searching for them: over the
-//! residuals of a noisy 640x480 frame zlib-rs takes 9 ms at level 6 and is no smaller (`visavis bench` prints both).
-//! Counting, one code table and one pass of bit packing take about a tenth of that. Any inflater reads the result.
+//! Sensor noise has no repetitions to find, so a general compressor spends its time on searching for them. Over the
+//! lossless residuals of a noisy 640x480 frame zlib-rs took 7.2 ms at level 6 for 232 kB and 3.2 ms at level 1 for
+//! 364 kB, where the whole encoder, prediction and this writer, takes 1.2 ms for 202 kB; with `near` 8 zlib-rs took
+//! 0.7 ms at level 1 for 75 kB and 6 ms at level 6 for 40 kB, where the whole encoder takes 0.9 ms for 37 kB. Counting,
+//! one code table and one pass of bit packing are all there is. Any inflater reads the result.
 
 /// Literals, the end of the block, and the 29 length codes.
 const SYMBOLS: usize = 286;

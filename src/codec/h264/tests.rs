@@ -73,13 +73,21 @@ fn no_piece_is_larger_than_a_datagram_takes() {
 fn the_rate_is_held_and_changes_when_asked() {
     let mut camera = Camera::new(VGA, 2_000_000);
     camera.next(false);
-    for bitrate in [2_000_000u32, 1_000_000, 4_000_000] {
+    for bitrate in [1_000_000u32, 500_000, 2_000_000] {
         camera.encoder.set_bitrate(bitrate);
         // Half a second to settle.
         camera.rate(15);
         let rate = camera.rate(90) / f64::from(bitrate);
         assert!((0.8..1.2).contains(&rate), "{bitrate} bit/s: {rate} of it");
     }
+}
+
+#[test]
+fn no_frame_of_a_running_stream_takes_the_link_for_long() {
+    let mut camera = Camera::new(VGA, 2_000_000);
+    let largest = (0..120).map(|_| camera.next(false).data.len()).max().unwrap();
+    // 25 kB are 100 ms at this rate.
+    assert!(largest < 25_000, "{largest} bytes");
 }
 
 #[test]
