@@ -1,7 +1,8 @@
 //! `visavis devices`: what there is on this machine, and what each thing lacks to be used.
 
 use crate::device::holders::holders;
-use crate::device::{Fault, drm, fbdev, keys};
+use crate::device::v4l2::{self, ModeInfo, Rates, Sizes};
+use crate::device::{Fault, alsa, drm, fbdev, keys};
 use nix::errno::Errno;
 use std::fmt::Write as _;
 use std::io::{self, Write};
@@ -14,7 +15,8 @@ use std::path::Path;
 /// What writing says.
 pub fn run() -> io::Result<()> {
     let mut report = String::new();
-    // Cameras (`device::v4l2::list`) and sound cards (`device::alsa::list`) come first, in the order of the call's path.
+    cameras(&mut report);
+    sound_cards(&mut report);
     screens(&mut report);
     framebuffers(&mut report);
     gpio_chips(&mut report);
@@ -25,6 +27,74 @@ pub fn run() -> io::Result<()> {
 /// A section's head, or the sentence that it is empty.
 fn head(report: &mut String, title: &str, is_empty: bool, none: &str) {
     let _ = writeln!(report, "{title}{}", if is_empty { format!("\n  none: {none}") } else { String::new() });
+}
+
+fn cameras(report: &mut String) {
+    let cameras = v4l2::list();
+    head(report, "Cameras (V4L2)", cameras.is_empty(), "no /dev/video*; is the camera plugged in?");
+    for camera in cameras {
+        let _ =
+            writeln!(report, "  --camera {}  {} {} {}", camera.path.display(), camera.card, camera.driver, camera.bus);
+        for name in &camera.names {
+            let _ = writeln!(report, "    also {}", name.display());
+        }
+        if let Some(lacks) = &camera.lacks {
+            let _ = writeln!(report, "    lacks: {lacks}");
+        }
+        for mode in &camera.modes {
+            let _ = writeln!(report, "    {}", camera_mode(mode));
+        }
+    }
+}
+
+/// `YUYV 640x480 at 15, 30 frames a second`
+fn camera_mode(mode: &ModeInfo) -> String {
+    let size = match &mode.sizes {
+        Some(Sizes::One(size)) => size.to_string(),
+        Some(Sizes::Steps { least, most, .. }) => format!("{least} to {most}"),
+        None => "any size".into(),
+    };
+    let hertz = |millihertz: u32| format!("{}", f64::from(millihertz) / 1_000.0);
+    let rates: Vec<_> = mode
+        .rates
+        .iter()
+        .map(|rates| match rates {
+            Rates::One(rate) => hertz(*rate),
+            Rates::Between(least, most) => format!("{} to {}", hertz(*least), hertz(*most)),
+        })
+        .collect();
+    let rates = if rates.is_empty() { String::new() } else { format!(" at {} frames a second", rates.join(", ")) };
+    let unread = if mode.usable { "" } else { " (not read by visavis)" };
+    format!("{} {size}{rates}{unread}", mode.fourcc)
+}
+
+fn sound_cards(report: &mut String) {
+    let devices = alsa::list();
+    head(
+        report,
+        "Sound (ALSA)",
+        devices.is_empty(),
+        "no card; on a Pi, is dtparam=audio=on set, or a USB card plugged in?",
+    );
+    for device in devices {
+        let flag = if device.is_capture { "--mic" } else { "--speaker" };
+        let _ = writeln!(report, "  {flag} alsa:{}  {}", device.name, device.description);
+        if let Some(range) = &device.range {
+            let formats = range.formats.join(", ");
+            let (rates, channels) = (&range.rates_hz, &range.channels);
+            let _ = writeln!(
+                report,
+                "    {formats}; {} to {} Hz; {} to {} channels",
+                rates.start(),
+                rates.end(),
+                channels.start(),
+                channels.end()
+            );
+        }
+        if let Some(trouble) = &device.trouble {
+            let _ = writeln!(report, "    lacks: {trouble}");
+        }
+    }
 }
 
 fn screens(report: &mut String) {
@@ -182,11 +252,13 @@ mod tests {
     #[test]
     fn every_section_is_there_also_where_nothing_is() {
         let mut report = String::new();
+        cameras(&mut report);
+        sound_cards(&mut report);
         screens(&mut report);
         framebuffers(&mut report);
         gpio_chips(&mut report);
         keyboards(&mut report);
-        for title in ["Screens (KMS)", "Framebuffers", "GPIO chips", "Keyboards"] {
+        for title in ["Cameras (V4L2)", "Sound (ALSA)", "Screens (KMS)", "Framebuffers", "GPIO chips", "Keyboards"] {
             assert!(report.contains(title), "{report}");
         }
     }

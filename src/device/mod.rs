@@ -7,9 +7,8 @@
 
 pub mod alsa;
 pub mod audio;
-mod blit;
-pub mod camera;
 pub mod blit;
+pub mod camera;
 mod console;
 pub mod drm;
 mod fault;
