@@ -53,12 +53,12 @@ check: setup ## format, lints, documentation, licences, minimum Rust version
 
 # SCENARIO=NAME: only those with NAME in their name.
 lab: setup-lab ## calls on real drivers, in a kernel of their own (first time: builds it, 5 minutes)
-	VISAVIS_LAB=1 $(CARGO) test --locked --test lab -- $(SCENARIO)
+	VISAVIS_LAB=1 $(CARGO) test --release --locked --test lab -- $(SCENARIO)
 
 # SECONDS=N: for how long.
 soak: SECONDS := 3600
 soak: setup-lab ## an hour's call in the lab: at the end it must be as at the start
-	VISAVIS_LAB=1 VISAVIS_LAB_SECONDS=$(SECONDS) $(CARGO) test --locked --test lab -- soak
+	VISAVIS_LAB=1 VISAVIS_LAB_SECONDS=$(SECONDS) $(CARGO) test --release --locked --test lab -- soak
 
 bench: setup ## what a frame costs on this machine, beside other programs
 	$(call need,$(shell cat tests/bench/packages.txt))

@@ -118,11 +118,11 @@ fn the_state_directory_is_the_units_then_the_users_then_the_homes() {
         state_directory(|name| set.iter().find(|(known, _)| *known == name).map(|(_, value)| value.into()))
     };
     let unit = ("STATE_DIRECTORY", "/var/lib/visavis:/var/lib/more");
-    let (user, home) = (("XDG_STATE_HOME", "/home/eva/.state"), ("HOME", "/home/eva"));
+    let (user, home) = (("XDG_STATE_HOME", "/srv/eva/.state"), ("HOME", "/srv/eva"));
     assert_eq!(find(&[unit, user, home]).unwrap(), Path::new("/var/lib/visavis"));
-    assert_eq!(find(&[user, home]).unwrap(), Path::new("/home/eva/.state/visavis"));
-    assert_eq!(find(&[home]).unwrap(), Path::new("/home/eva/.local/state/visavis"));
-    assert_eq!(find(&[("XDG_STATE_HOME", "relative"), home]).unwrap(), Path::new("/home/eva/.local/state/visavis"));
+    assert_eq!(find(&[user, home]).unwrap(), Path::new("/srv/eva/.state/visavis"));
+    assert_eq!(find(&[home]).unwrap(), Path::new("/srv/eva/.local/state/visavis"));
+    assert_eq!(find(&[("XDG_STATE_HOME", "relative"), home]).unwrap(), Path::new("/srv/eva/.local/state/visavis"));
     assert_eq!(find(&[]), None);
 }
 

@@ -77,107 +77,22 @@ impl Stages {
     /// Makes the rings and starts the threads; `net` is signalled when one of them has something for the net loop.
     pub fn start(media: &MediaConfig, net: &Wake) -> io::Result<Stages> {
         let stop = Stop::new()?;
-        let context = Context { stop: stop.clone(), net: net.clone() };
-        let stats = StageStats::default();
-        let healths = Healths {
-            camera: Health::new(net.clone()),
-            screen: Health::new(net.clone()),
-            mic: Health::new(net.clone()),
-            speaker: Health::new(net.clone()),
+        let mut starter = Starter {
+            media,
+            context: Context { stop: stop.clone(), net: net.clone() },
+            healths: Healths {
+                camera: Health::new(net.clone()),
+                screen: Health::new(net.clone()),
+                mic: Health::new(net.clone()),
+                speaker: Health::new(net.clone()),
+            },
+            stats: StageStats::default(),
+            threads: Vec::new(),
         };
-        let mut threads = Vec::new();
-
-        // Camera to network.
-        let (captured, to_compress) = mailbox();
-        let (to_net, encoded) = fifo::<_, ENCODED_QUEUE>();
-        let captured_wake = Wake::new()?;
-        let size = media.level.scaled(media.size.unwrap_or(Size::new(640, 480)));
-        let knobs = Arc::new(Knobs::new(media.bitrate_for(size), media.level));
-        if media.camera != CameraSpec::None {
-            let request =
-                CameraRequest { size: media.size, rate_hz: media.rate_hz, prefer: media.codec, looped: media.looped };
-            let config = CompressConfig { codec: media.codec, near: media.near, quality: JPEG_QUALITY };
-            threads.push((
-                "capture",
-                capture::spawn(
-                    context.clone(),
-                    media.camera.clone(),
-                    request,
-                    captured,
-                    captured_wake.clone(),
-                    healths.camera.clone(),
-                    stats.capture.clone(),
-                )?,
-            ));
-            threads.push((
-                "compress",
-                compress::spawn(
-                    context.clone(),
-                    config,
-                    to_compress,
-                    captured_wake,
-                    knobs.clone(),
-                    to_net,
-                    stats.compress.clone(),
-                )?,
-            ));
-        }
-
-        // Network to screen.
-        let slots = Pool::new((0..WHOLE_QUEUE).map(|_| EncodedFrame::with_capacity(SLOT_BYTES)));
-        let (whole, to_expand) = fifo::<_, WHOLE_QUEUE>();
-        let (pictures, to_present) = mailbox::<Lent<DecodedFrame>>();
-        let (whole_wake, pictures_wake) = (Wake::new()?, Wake::new()?);
-        let board = Board::new(pictures_wake.clone());
-        threads.push((
-            "expand",
-            expand::spawn(
-                context.clone(),
-                to_expand,
-                whole_wake.clone(),
-                pictures,
-                pictures_wake.clone(),
-                stats.expand.clone(),
-            )?,
-        ));
-        threads.push((
-            "present",
-            present::spawn(
-                context.clone(),
-                media.screen.clone(),
-                to_present,
-                pictures_wake,
-                board.clone(),
-                healths.screen.clone(),
-                stats.present.clone(),
-            )?,
-        ));
-
-        // Sound, both ways.
-        let (to_net, spoken) = fifo::<_, SOUND_QUEUE>();
-        let (heard, to_voice) = fifo::<_, SOUND_QUEUE>();
-        let heard_wake = Wake::new()?;
-        let opus = OpusConfig::default();
-        let voice_knobs = Arc::new(VoiceKnobs::new(&opus));
-        if media.mic != MicSpec::None || media.speaker != SpeakerSpec::None {
-            let config = VoiceConfig {
-                mic: media.mic.clone(),
-                speaker: media.speaker.clone(),
-                loop_file: media.looped,
-                opus,
-                playout: PlayoutConfig::default(),
-            };
-            let ports = VoicePorts {
-                to_net,
-                from_net: to_voice,
-                from_net_wake: heard_wake.clone(),
-                knobs: voice_knobs.clone(),
-                mic_health: healths.mic.clone(),
-                speaker_health: healths.speaker.clone(),
-                stats: stats.voice.clone(),
-            };
-            threads.push(("voice", voice::spawn(context, config, ports)?));
-        }
+        let (encoded, knobs) = starter.camera_to_net()?;
+        let Shown { slots, whole, whole_wake, board } = starter.net_to_screen()?;
+        let Sound { spoken, heard, heard_wake, voice_knobs } = starter.sound()?;
+        let Starter { healths, stats, threads, .. } = starter;
         Ok(Stages {
             encoded,
             spoken,
@@ -214,6 +129,118 @@ impl Stages {
 impl Drop for Stages {
     fn drop(&mut self) {
         self.stop();
+    }
+}
+
+/// The threads while they are being started.
+struct Starter<'m> {
+    media: &'m MediaConfig,
+    context: Context,
+    healths: Healths,
+    stats: StageStats,
+    threads: Vec<(&'static str, JoinHandle<()>)>,
+}
+
+/// The net loop's ends of what leads to the screen.
+struct Shown {
+    slots: Pool<EncodedFrame>,
+    whole: Producer<Lent<EncodedFrame>>,
+    whole_wake: Wake,
+    board: Board,
+}
+
+/// The net loop's ends of what leads from the microphone and to the loudspeaker.
+struct Sound {
+    spoken: Consumer<SoundPacket>,
+    heard: Producer<SoundPacket>,
+    heard_wake: Wake,
+    voice_knobs: Arc<VoiceKnobs>,
+}
+
+impl Starter<'_> {
+    /// Capture and compress; without a camera neither runs, and the ring stays empty.
+    fn camera_to_net(&mut self) -> io::Result<(Consumer<Lent<EncodedFrame>>, Arc<Knobs>)> {
+        let media = self.media;
+        let (captured, to_compress) = mailbox();
+        let (to_net, encoded) = fifo::<_, ENCODED_QUEUE>();
+        let wake = Wake::new()?;
+        // Until the first frame tells its true size.
+        let size = media.level.scaled(media.size.unwrap_or(Size::new(640, 480)));
+        let knobs = Arc::new(Knobs::new(media.bitrate_for(size), media.level));
+        if media.camera == CameraSpec::None {
+            return Ok((encoded, knobs));
+        }
+        let request =
+            CameraRequest { size: media.size, rate_hz: media.rate_hz, prefer: media.codec, looped: media.looped };
+        let config = CompressConfig { codec: media.codec, near: media.near, quality: JPEG_QUALITY };
+        let (health, stats) = (self.healths.camera.clone(), &self.stats);
+        let capture = capture::spawn(
+            self.context.clone(),
+            media.camera.clone(),
+            request,
+            captured,
+            wake.clone(),
+            health,
+            stats.capture.clone(),
+        )?;
+        self.threads.push(("capture", capture));
+        let (context, stats) = (self.context.clone(), stats.compress.clone());
+        let compress = compress::spawn(context, config, to_compress, wake, knobs.clone(), to_net, stats)?;
+        self.threads.push(("compress", compress));
+        Ok((encoded, knobs))
+    }
+
+    /// Expand and present; a station without a screen runs them too, so that it can tell what came.
+    fn net_to_screen(&mut self) -> io::Result<Shown> {
+        let slots = Pool::new((0..WHOLE_QUEUE).map(|_| EncodedFrame::with_capacity(SLOT_BYTES)));
+        let (whole, to_expand) = fifo::<_, WHOLE_QUEUE>();
+        let (pictures, to_present) = mailbox::<Lent<DecodedFrame>>();
+        let (whole_wake, pictures_wake) = (Wake::new()?, Wake::new()?);
+        let board = Board::new(pictures_wake.clone());
+        let (context, stats) = (self.context.clone(), self.stats.expand.clone());
+        let expand = expand::spawn(context, to_expand, whole_wake.clone(), pictures, pictures_wake.clone(), stats)?;
+        self.threads.push(("expand", expand));
+        let present = present::spawn(
+            self.context.clone(),
+            self.media.screen.clone(),
+            to_present,
+            pictures_wake,
+            board.clone(),
+            self.healths.screen.clone(),
+            self.stats.present.clone(),
+        )?;
+        self.threads.push(("present", present));
+        Ok(Shown { slots, whole, whole_wake, board })
+    }
+
+    /// Voice, both ways in one thread; without microphone and loudspeaker it does not run.
+    fn sound(&mut self) -> io::Result<Sound> {
+        let media = self.media;
+        let (to_net, spoken) = fifo::<_, SOUND_QUEUE>();
+        let (heard, from_net) = fifo::<_, SOUND_QUEUE>();
+        let wake = Wake::new()?;
+        let opus = OpusConfig::default();
+        let knobs = Arc::new(VoiceKnobs::new(&opus));
+        if media.mic != MicSpec::None || media.speaker != SpeakerSpec::None {
+            let config = VoiceConfig {
+                mic: media.mic.clone(),
+                speaker: media.speaker.clone(),
+                loop_file: media.looped,
+                opus,
+                playout: PlayoutConfig::default(),
+            };
+            let ports = VoicePorts {
+                to_net,
+                from_net,
+                from_net_wake: wake.clone(),
+                knobs: knobs.clone(),
+                mic_health: self.healths.mic.clone(),
+                speaker_health: self.healths.speaker.clone(),
+                stats: self.stats.voice.clone(),
+            };
+            self.threads.push(("voice", voice::spawn(self.context.clone(), config, ports)?));
+        }
+        Ok(Sound { spoken, heard, heard_wake: wake, voice_knobs: knobs })
     }
 }
 

@@ -30,6 +30,14 @@ pub(super) struct NetView {
     pub sound_faults: Vec<String>,
 }
 
+impl NetView {
+    /// `n` over the time that the link was up.
+    fn per_second(&self, n: u64) -> f64 {
+        let linked = self.linked_time.as_secs_f64();
+        if linked > 0.0 { n as f64 / linked } else { 0.0 }
+    }
+}
+
 /// A station's numbers, shared with whoever wants to look.
 #[derive(Debug)]
 pub struct View {
@@ -77,56 +85,13 @@ impl View {
     /// The final report.
     pub(super) fn report(&self, now: Instant) -> Report {
         let net = self.net();
-        let linked = net.linked_time.as_secs_f64();
-        let per_second = |n: u64| if linked > 0.0 { n as f64 / linked } else { 0.0 };
-        let (capture, compress, expand, present, voice) =
-            (&self.stats.capture, &self.stats.compress, &self.stats.expand, &self.stats.present, &self.stats.voice);
         let cpu_ms = clock::process_cpu().as_secs_f64() * 1_000.0;
-        let frames = compress.sent.get().max(present.shown.get()).max(1);
+        let frames = self.stats.compress.sent.get().max(self.stats.present.shown.get()).max(1);
+        let voice = &self.stats.voice;
         Report {
             station: self.name.clone(),
             seconds: now.since(self.started_at).as_secs_f64(),
-            video: Video {
-                sent: Sent {
-                    codec: net.sent.map(|(codec, _)| codec.to_string()),
-                    size: net.sent.map(|(_, size)| size.to_string()),
-                    frames: compress.sent.get(),
-                    fps: per_second(compress.sent.get()),
-                    bitrate_bps: per_second(compress.bytes.get() * 8) as u64,
-                    dropped: causes([
-                        ("missed_by_driver", capture.missed.get()),
-                        ("broken", capture.broken.get() + compress.dropped_unreadable.get()),
-                        ("replaced_by_newer", capture.replaced.get()),
-                        ("level", compress.dropped_by_level.get()),
-                        ("no_peer", compress.dropped_paused.get()),
-                        ("net_loop_late", compress.dropped_queue_full.get() + compress.dropped_no_slot.get()),
-                        ("encoder", compress.dropped_encoder_failed.get() + compress.dropped_by_encoder.get()),
-                        ("refused_by_link", net.lost.frames_refused),
-                    ]),
-                    fault: net.camera_fault,
-                },
-                shown: Shown {
-                    frames: present.shown.get(),
-                    fps: per_second(present.shown.get()),
-                    latency_ms: present.latency.summary(),
-                    dropped: causes([
-                        ("incomplete", net.lost.frames_incomplete),
-                        ("undecodable", net.lost.frames_undecodable + expand.dropped_no_reference.get()),
-                        ("broken", expand.dropped_broken.get()),
-                        ("stale", net.lost.frames_stale + net.lost.frames_passed_over),
-                        ("replaced_by_newer", expand.replaced.get() + present.replaced.get()),
-                        ("decoder_late", expand.unshown.get()),
-                        ("late", present.late.get()),
-                        ("covered_by_card", present.covered.get()),
-                        ("no_screen", present.no_screen.get()),
-                    ]),
-                    frozen_ms: present.frozen_ms.get(),
-                    codec: net.received.map(|(codec, _)| codec.to_string()),
-                    size: net.received.map(|(_, size)| size.to_string()),
-                    bitrate_bps: per_second(self.received_picture_bytes.get() * 8) as u64,
-                    fault: net.screen_fault,
-                },
-            },
+            video: Video { sent: self.sent(&net), shown: self.shown(&net) },
             audio: Audio {
                 latency_ms: voice.latency.summary(),
                 concealed_ms: voice.concealed_ms.get(),
@@ -144,6 +109,53 @@ impl View {
                 threads: process::threads().unwrap_or(0),
                 fds: process::open_fds().unwrap_or(0),
             },
+        }
+    }
+
+    fn sent(&self, net: &NetView) -> Sent {
+        let (capture, compress) = (&self.stats.capture, &self.stats.compress);
+        Sent {
+            codec: net.sent.map(|(codec, _)| codec.to_string()),
+            size: net.sent.map(|(_, size)| size.to_string()),
+            frames: compress.sent.get(),
+            fps: net.per_second(compress.sent.get()),
+            bitrate_bps: net.per_second(compress.bytes.get() * 8) as u64,
+            dropped: causes([
+                ("missed_by_driver", capture.missed.get()),
+                ("broken", capture.broken.get() + compress.dropped_unreadable.get()),
+                ("replaced_by_newer", capture.replaced.get()),
+                ("level", compress.dropped_by_level.get()),
+                ("no_peer", compress.dropped_paused.get()),
+                ("net_loop_late", compress.dropped_queue_full.get() + compress.dropped_no_slot.get()),
+                ("encoder", compress.dropped_encoder_failed.get() + compress.dropped_by_encoder.get()),
+                ("refused_by_link", net.lost.frames_refused),
+            ]),
+            fault: net.camera_fault.clone(),
+        }
+    }
+
+    fn shown(&self, net: &NetView) -> Shown {
+        let (expand, present) = (&self.stats.expand, &self.stats.present);
+        Shown {
+            frames: present.shown.get(),
+            fps: net.per_second(present.shown.get()),
+            latency_ms: present.latency.summary(),
+            dropped: causes([
+                ("incomplete", net.lost.frames_incomplete),
+                ("undecodable", net.lost.frames_undecodable + expand.dropped_no_reference.get()),
+                ("broken", expand.dropped_broken.get()),
+                ("stale", net.lost.frames_stale + net.lost.frames_passed_over),
+                ("replaced_by_newer", expand.replaced.get() + present.replaced.get()),
+                ("decoder_late", expand.unshown.get()),
+                ("late", present.late.get()),
+                ("covered_by_card", present.covered.get()),
+                ("no_screen", present.no_screen.get()),
+            ]),
+            frozen_ms: present.frozen_ms.get(),
+            codec: net.received.map(|(codec, _)| codec.to_string()),
+            size: net.received.map(|(_, size)| size.to_string()),
+            bitrate_bps: net.per_second(self.received_picture_bytes.get() * 8) as u64,
+            fault: net.screen_fault.clone(),
         }
     }
 }
