@@ -14,6 +14,7 @@ use crate::identity::system_random;
 use crate::link::flow::{Flow, FlowConfig, FlowEvent};
 use crate::link::{self, CloseReason, Endpoint, Event, LinkId, MAX_DATAGRAM};
 use crate::media::{Picture, Size, VideoCodec};
+use crate::stage::State;
 use crate::sys::wake::{Stop, Wake};
 use crate::sys::{clock, poll};
 use crate::time::{Duration, Instant, earliest};
@@ -59,6 +60,8 @@ pub struct Station {
     received: Option<(VideoCodec, Size)>,
     /// The newest copy of what the screen showed, where one is to be kept.
     snapshot: Option<Picture>,
+    /// How often each device's state had changed when it was last logged.
+    logged: [u64; 4],
     transmit: Vec<u8>,
 }
 
@@ -122,6 +125,7 @@ impl Station {
             sent: None,
             received: None,
             snapshot: None,
+            logged: [0; 4],
             transmit: vec![0; TRANSMIT_BYTES],
             config,
         })
@@ -373,6 +377,7 @@ impl Station {
         if let Some(name) = self.stages.ended() {
             return Err(format!("the {name} thread ended by itself"));
         }
+        self.log_faults();
         if self.peer.presence != Presence::Here && now >= self.resolve_at {
             self.resolve_at = now + RESOLVE_AGAIN;
             self.resolver.ask_again();
@@ -391,6 +396,25 @@ impl Station {
         self.stages.voice_knobs.expected_loss_percent.store(loss_percent, Ordering::Relaxed);
         self.view.set_net(view);
         Ok(())
+    }
+
+    /// Says what is wrong with a device, once for each change.
+    fn log_faults(&mut self) {
+        let healths = &self.stages.healths;
+        let all = [&healths.camera, &healths.mic, &healths.screen, &healths.speaker];
+        for (last, (health, device)) in
+            self.logged.iter_mut().zip(all.into_iter().zip(["camera", "microphone", "screen", "loudspeaker"]))
+        {
+            let (state, changes) = health.get();
+            if core::mem::replace(last, changes) == changes {
+                continue;
+            }
+            match state {
+                State::Faulty(fault) => tracing::warn!("{device}: {fault}"),
+                State::Working => tracing::info!("{device}: works"),
+                State::Starting => {}
+            }
+        }
     }
 
     /// Waits for the next thing to do; whether a person at the station's own keyboard wants to hang up.

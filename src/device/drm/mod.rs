@@ -37,8 +37,9 @@ use std::sync::Arc;
 /// that is back within this time was never missed.
 const LOOK_EVERY: Duration = Duration::from_millis(1_500);
 
-/// A flip that takes longer than this has been lost: the slowest refresh in use is 24 a second.
-const FLIP_TIMEOUT: Duration = Duration::from_secs(1);
+/// A flip that takes longer than this has been lost. The slowest refresh in use is 24 a second, but the kernel's worker
+/// that flips has no priority over a board that is busy starting; opening the screen anew would only add to its work.
+const FLIP_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// What of the driver is used; all that there is, by default.
 #[derive(Clone, Copy, Debug)]
