@@ -48,7 +48,7 @@ test: setup ## all tests that need no special device
 check: setup ## format, lints, documentation, licences, minimum Rust version
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --all-targets -- -D warnings
-	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --document-private-items
+	RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" $(CARGO) doc --locked --no-deps --document-private-items
 	$(CARGO) test --locked --test tidy
 
 # SCENARIO=NAME: only those with NAME in their name.
