@@ -31,12 +31,14 @@
 //! | [`wire`] | the bytes: datagram header, fragments, sound packets, control messages | media, time |
 //! | [`link`] | one peer: session, loss repair, frame assembly, control channel, clock offset | wire, media, time, stats, identity |
 //! | [`identity`] | keys, one-time codes, the address book | – |
+//! | [`call`] | what is asked of a station, and what becomes of it | identity, wire, media, time |
 //! | [`sys`] | the kernel's calls that no crate covers, and the clock | time |
 //! | [`device`] | thin edges: `v4l2`, `alsa`, `drm`, `fbdev`, `keys`, `file`, `pattern`, `tone`, … | sys, media, time, ring, codec |
 //! | [`stage`] | the thread bodies | device, ring, codec, voice, card, stats, sys, media, time |
 //! | [`station`] | wiring, net loop, supervision, report | everything below |
 //! | [`cli`] | one file per subcommand | station, device, everything below |
 
+pub mod call;
 pub mod card;
 pub mod cli;
 pub mod codec;
