@@ -10,7 +10,7 @@ use crate::device::v4l2;
 use crate::identity::{AddressBook, Code, SecretKey, state_directory, system_random};
 use crate::link::Trust;
 use crate::media::Level;
-use crate::station::{Config, IpVersion, Station, resolve};
+use crate::station::{Chat, ChatConfig, Config, IpVersion, PortConfig, resolve};
 use crate::sys::wake::Stop;
 use nix::ifaddrs::getifaddrs;
 use std::net::{IpAddr, SocketAddr};
@@ -60,20 +60,19 @@ pub(super) fn run(args: Args) -> Result<ExitCode, Failure> {
     let config = Config {
         name: args.name.clone().unwrap_or_else(machine_name),
         secret,
-        trusts,
-        shown_code,
-        host: args.host.clone(),
-        port: args.port,
-        listen_port: args.listen_port.unwrap_or(args.port),
-        may_move_port: args.listen_port.is_none(),
-        listen_address: None,
-        version,
+        port: PortConfig {
+            number: args.listen_port.unwrap_or(args.port),
+            may_move: args.listen_port.is_none(),
+            address: None,
+            version,
+        },
         media: args.media.config(defaults()),
         snapshot: args.media.snapshot.clone(),
     };
+    let chat = ChatConfig { trusts, shown_code, host: args.host.clone(), port: args.port };
     let stop = Stop::new().map_err(|e| Failure::io("make an eventfd", &e))?;
     let terminal = Terminal::new().map_err(|e| Failure::io("take over signals", &e))?;
-    let station = Station::start(config).map_err(|e| Failure::io("start the station", &e))?;
+    let station = Chat::start(config, chat).map_err(|e| Failure::io("start the station", &e))?;
     let view = station.view();
     let (duration, ended) = (args.media.duration(), terminal.ended.clone());
     let report = std::thread::scope(|scope| {

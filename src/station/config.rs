@@ -46,13 +46,37 @@ impl MediaConfig {
     }
 }
 
-/// Everything that one station needs to know.
+/// Where a station listens.
+#[derive(Clone, Copy, Debug)]
+pub struct PortConfig {
+    /// The UDP port; 0 for any.
+    pub number: u16,
+    /// Takes any other port where that one is in use: a second program on the same machine.
+    pub may_move: bool,
+    /// The address; `None` for all.
+    pub address: Option<IpAddr>,
+    /// Versions of IP.
+    pub version: IpVersion,
+}
+
+/// What every station needs to know.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// What the far side's cards call it.
     pub name: String,
     /// Its key.
     pub secret: SecretKey,
+    /// Where it listens.
+    pub port: PortConfig,
+    /// Devices and quality.
+    pub media: MediaConfig,
+    /// A PNG of what was last shown is left here at the end.
+    pub snapshot: Option<PathBuf>,
+}
+
+/// Whom `chat` talks to.
+#[derive(Clone, Debug)]
+pub struct ChatConfig {
     /// Whom it calls and who may call it.
     pub trusts: Vec<Trust>,
     /// What the one-time code is, to be shown while nobody has used it.
@@ -61,16 +85,4 @@ pub struct Config {
     pub host: String,
     /// The other station's port.
     pub port: u16,
-    /// The port that it listens on; 0 for any.
-    pub listen_port: u16,
-    /// Takes any other port where that one is in use: a second program on the same machine.
-    pub may_move_port: bool,
-    /// The address that it listens on; `None` for all.
-    pub listen_address: Option<IpAddr>,
-    /// Versions of IP.
-    pub version: IpVersion,
-    /// Devices and quality.
-    pub media: MediaConfig,
-    /// A PNG of what was last shown is left here at the end.
-    pub snapshot: Option<PathBuf>,
 }
