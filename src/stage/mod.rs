@@ -8,6 +8,7 @@ pub mod compress;
 pub mod expand;
 mod health;
 pub mod present;
+pub mod tap;
 pub mod voice;
 
 pub use health::{Health, Pause, State};

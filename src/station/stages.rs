@@ -185,7 +185,7 @@ impl Starter<'_> {
         )?;
         self.threads.push(("capture", capture));
         let (context, stats) = (self.context.clone(), stats.compress.clone());
-        let compress = compress::spawn(context, config, to_compress, wake, knobs.clone(), to_net, stats)?;
+        let compress = compress::spawn(context, config, to_compress, wake, knobs.clone(), to_net, Vec::new(), stats)?;
         self.threads.push(("compress", compress));
         Ok((encoded, knobs))
     }
