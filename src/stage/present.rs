@@ -15,7 +15,7 @@ pub use board::Board;
 
 use super::Context;
 use super::health::{Health, Pause, State};
-use crate::card::{self, Card};
+use crate::card::{self, Card, Manner, Overlay, Sheet};
 use crate::device::screen::{Screen, ScreenSpec};
 use crate::device::{Fault, FaultKind, VideoSink};
 use crate::media::{ColourRange, DecodedFrame, Picture, Size};
@@ -107,6 +107,8 @@ struct Present {
     version: u64,
     card: Option<Card>,
     mark: Option<String>,
+    /// The mark, painted.
+    sheet: Sheet,
     is_card_due: bool,
     is_snapshot_wanted: bool,
     /// For cards and marked pictures.
@@ -143,6 +145,7 @@ impl Present {
             version: 0,
             card: None,
             mark: None,
+            sheet: Sheet::default(),
             is_card_due: false,
             is_snapshot_wanted: false,
             scratch: None,
@@ -196,6 +199,9 @@ impl Present {
         let notes = self.board.notes();
         self.is_snapshot_wanted = notes.is_snapshot_wanted;
         self.mark.clone_from(&notes.mark);
+        if let Some(mark) = &self.mark {
+            self.sheet.set(&Overlay::note(mark), &Manner::default());
+        }
         let is_new = self.card != notes.card;
         if is_new {
             self.card.clone_from(&notes.card);
@@ -283,7 +289,7 @@ impl Present {
         let picture = self.scratch.get_or_insert_with(|| Picture::new(size));
         picture.reshape(size);
         picture.range = self.last.map_or(ColourRange::Limited, |(_, range)| range);
-        card::draw(card, picture);
+        card::draw(card, &Manner::default(), picture);
         screen.show(picture, now)?;
         self.under_way = Some(UnderWay::Card);
         if core::mem::take(&mut self.is_snapshot_wanted) {
@@ -303,10 +309,10 @@ impl Present {
         self.last = Some((frame.picture.size(), frame.picture.range));
         let picture = match &self.mark {
             None => &frame.picture,
-            Some(mark) => {
+            Some(_) => {
                 let marked = self.scratch.get_or_insert_with(|| Picture::new(frame.picture.size()));
                 marked.copy_from(&frame.picture);
-                card::mark(mark, marked);
+                self.sheet.lay_on(marked, None);
                 &*marked
             }
         };
