@@ -281,7 +281,7 @@ impl Station {
                     VideoState::Fault { text } => Camera::Faulty(text.as_str().to_owned()),
                 };
             }
-            FlowEvent::Control(Control::Sound(_) | Control::Bye { .. }) => {}
+            FlowEvent::Control(Control::Sound(_) | Control::Bye { .. } | Control::Call(_)) => {}
             FlowEvent::Frozen { .. } => tracing::debug!("picture frozen until a key frame comes"),
             FlowEvent::Resumed { frozen } => tracing::debug!("picture goes on after {frozen:.1?}"),
         }
