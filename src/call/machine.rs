@@ -182,7 +182,7 @@ impl Call {
         if !self.peers.note(now, peer, here) {
             return;
         }
-        if let Some(owed) = self.peers.take_owed(peer).filter(|_| here) {
+        if here && let Some(owed) = self.peers.take_owed(peer) {
             self.send(peer, owed);
         }
         self.step(now, Input::Link(peer, if here { LinkChange::Here } else { LinkChange::Away }));

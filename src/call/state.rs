@@ -149,7 +149,9 @@ pub enum Ending {
     HungUpHere,
     /// This station refused.
     DeclinedHere,
-    /// The caller gave up before anybody answered.
+    /// It rang here and nobody answered.
+    Missed,
+    /// The other gave up before the conversation began.
     Cancelled,
     /// Another station, of this name, has the call.
     AnsweredBy(String),

@@ -225,6 +225,7 @@ impl Step<'_> {
             let Ringing { peer, since, early_media, .. } = ringing;
             self.tell(CallEvent::Missed { peer, at: since, picture: early_media });
         }
+        let why = if matches!(why, Ending::Cancelled | Ending::NoAnswer) { Ending::Missed } else { why };
         self.close(Some(ringing.peer), CallKind::Talk, why, None)
     }
 }
