@@ -223,7 +223,12 @@ fn volume(percent: u8, foot: i32, picture: &Picture) -> Sprite {
     canvas.paint(&Icon::Loudspeaker.mask(left + pad as i32, place.top + pad as i32, side), STRONG, 255);
     let from = left + (side + 2 * pad) as i32;
     let thick = (height / 5).max(1);
-    let bar = Rect::new(from, place.top + (height.saturating_sub(thick) / 2) as i32, width.saturating_sub(side + 4 * pad), thick);
+    let bar = Rect::new(
+        from,
+        place.top + (height.saturating_sub(thick) / 2) as i32,
+        width.saturating_sub(side + 4 * pad),
+        thick,
+    );
     canvas.paint(&panel(bar, thick as f32), super::colour::BUTTON, 255);
     let full = Rect { width: bar.width * u32::from(percent.min(100)) / 100, ..bar };
     canvas.paint(&panel(full, thick as f32), STRONG, 255);

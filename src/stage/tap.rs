@@ -34,7 +34,7 @@ pub struct Tap {
     converter: Converter,
     slots: Pool<Picture>,
     out: Sender<Lent<Picture>>,
-    wake: Wake,
+    wake: Option<Wake>,
 }
 
 /// The end of who looks.
@@ -64,7 +64,7 @@ impl TapEnd {
 }
 
 /// A tap that nobody looks through yet; `wake` is signalled after each picture.
-pub fn tap(config: TapConfig, wake: Wake) -> (Tap, TapEnd) {
+pub fn tap(config: TapConfig, wake: Option<Wake>) -> (Tap, TapEnd) {
     let is_wanted = Arc::new(AtomicBool::new(false));
     let (out, pictures) = mailbox();
     let slots = Pool::new((0..SLOTS).map(|_| Picture::new(Size::new(2, 2))));
@@ -91,7 +91,7 @@ impl Tap {
         // A frame that cannot be read is the encoder's to count and complain of.
         if self.converter.convert(view, &frame.format, self.size(frame.format.size), &mut picture).is_ok() {
             self.out.put(picture.lend());
-            self.wake.signal();
+            self.wake.iter().for_each(Wake::signal);
         }
     }
 
@@ -130,7 +130,7 @@ mod tests {
 
     #[test]
     fn who_looks_sees_the_newest_picture_within_the_bound() {
-        let (mut tap, mut end) = tap(TapConfig { bound: Size::new(64, 64), pause: PAUSE }, Wake::new().unwrap());
+        let (mut tap, mut end) = tap(TapConfig { bound: Size::new(64, 64), pause: PAUSE }, None);
         let at = |ms: u64| Instant::from_millis(1_000 + ms);
         tap.look(&frame(50), at(0));
         assert_eq!(luma(&mut end), None, "nobody looks");
@@ -148,7 +148,7 @@ mod tests {
 
     #[test]
     fn a_small_picture_stays_as_it_is_and_a_broken_one_is_passed_over() {
-        let (mut tap, mut end) = tap(TapConfig { bound: Size::new(640, 480), pause: PAUSE }, Wake::new().unwrap());
+        let (mut tap, mut end) = tap(TapConfig { bound: Size::new(640, 480), pause: PAUSE }, None);
         end.switch().set(true);
         let mut torn = frame(60);
         torn.used = 100;
