@@ -1,15 +1,15 @@
 //! The verbs of a call: actions, messages, links and time go in; messages and events come out.
 
 use super::action::{Action, Switch, Whom};
+use super::event::{CallEvent, Refusal};
 use super::peers::Peers;
 use super::policy::{CallConfig, MinuteOfDay, PeerPolicy, RING_TIME_MAX};
-use super::release::{Door, Request, WANTED, Wish};
-use super::state::{Ending, Progress, State, Timer};
+use super::release::{Door, Request, Wish};
+use super::state::{Ending, State, Timer};
 use super::table::{Input, LinkChange, Person, Verdict, Wanted, Word, World, next};
 use crate::identity::PublicKey;
 use crate::time::{Duration, Instant, earliest};
 use crate::wire::{CallId, CallKind, CallMessage, DeclineReason, Invite, ReleaseOutcome};
-use core::fmt;
 use std::collections::VecDeque;
 
 /// Where random numbers come from: names of calls, nonces and challenges, which nobody may guess.
@@ -24,127 +24,17 @@ const MESSAGES_MAX: usize = 256;
 /// sides often hang up at the same moment.
 const BUTTON_GUARD: Duration = Duration::from_secs(1);
 
-/// Something that others than the station's screen want to know.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum CallEvent {
-    /// The state is another, or something about it: look at [`Call::state`], [`Call::media`], [`Call::tone`], [`Call::lamp`].
-    Changed,
-    /// A conversation, a page or monitoring began.
-    Begun {
-        /// With whom.
-        peer: PublicKey,
-        /// What kind.
-        kind: CallKind,
-        /// Whether this station began it.
-        is_caller: bool,
-    },
-    /// A call is over, whether or not somebody answered.
-    Ended {
-        /// With whom; none for a group that nobody answered for.
-        peer: Option<PublicKey>,
-        /// What kind.
-        kind: CallKind,
-        /// Why.
-        why: Ending,
-        /// How long the conversation was; none if there was none.
-        lasted: Option<Duration>,
-    },
-    /// Somebody rang here and nobody answered.
-    Missed {
-        /// Who.
-        peer: PublicKey,
-        /// When it began.
-        at: Instant,
-        /// The caller's picture came while it rang: one is to be kept.
-        picture: bool,
-    },
-    /// A peer wanted what it may not; to be audited.
-    TurnedAway {
-        /// Who.
-        peer: PublicKey,
-        /// What it wanted.
-        kind: CallKind,
-    },
-    /// The call will be ended by its limit.
-    EndsSoon {
-        /// After so long.
-        left: Duration,
-    },
-    /// The door's line is to be on, for so long from now: an order, and to be audited.
-    Released {
-        /// Who wanted it; none for somebody here.
-        by: Option<PublicKey>,
-        /// How long; a line that is on already is not on for longer than it was to be.
-        pulse: Duration,
-    },
-    /// A peer wanted the door released, and it was not; to be audited.
-    ReleaseRefused {
-        /// Who.
-        by: PublicKey,
-        /// Why.
-        outcome: ReleaseOutcome,
-    },
-    /// What became of this station's own request. [`ReleaseOutcome::TooLate`] where nothing was heard of it.
-    ReleaseAnswered {
-        /// Whose door.
-        peer: PublicKey,
-        /// What became of it.
-        outcome: ReleaseOutcome,
-    },
-}
-
-/// Why an action was not done.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Refusal {
-    /// There is a call.
-    InACall,
-    /// There is none.
-    NoCall,
-    /// Nobody rings here.
-    NothingRings,
-    /// No station or group has this name.
-    Unknown(String),
-    /// There is nobody to call.
-    Nobody,
-    /// The station is not here now.
-    Away(String),
-    /// This station has no door.
-    NoDoor,
-    /// The hours of the configuration still hold.
-    QuietHours,
-    /// This action is no business of calls, but of the station: volume, level, snapshot, rescan, pairing.
-    NotACall,
-}
-
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Refusal::InACall => f.write_str("there is a call already: hang up first"),
-            Refusal::NoCall => f.write_str("there is no call"),
-            Refusal::NothingRings => f.write_str("nobody rings here"),
-            Refusal::Unknown(name) => write!(f, "no station or group is called {name:?}: `visavis peers` lists them"),
-            Refusal::Nobody => f.write_str("there is nobody to call: pair a station first"),
-            Refusal::Away(name) => write!(f, "{name} is away: see that it has power and network"),
-            Refusal::NoDoor => f.write_str("this station has no door: its configuration names no line for one"),
-            Refusal::QuietHours => f.write_str("these are the quiet hours of the configuration"),
-            Refusal::NotACall => f.write_str("this is not about calls"),
-        }
-    }
-}
-
-impl std::error::Error for Refusal {}
-
 /// One station's calls.
 pub struct Call {
     own: PublicKey,
     pub(super) config: CallConfig,
-    random: Random,
+    pub(super) random: Random,
     pub(super) peers: Peers,
     pub(super) state: State,
     pub(super) muted: bool,
     do_not_disturb: bool,
     pub(super) door: Door,
-    wish: Option<Wish>,
+    pub(super) wish: Option<Wish>,
     messages: VecDeque<(PublicKey, CallMessage)>,
     events: VecDeque<CallEvent>,
 }
@@ -393,13 +283,13 @@ impl Call {
         self.events.pop_front()
     }
 
-    fn send(&mut self, to: PublicKey, message: CallMessage) {
+    pub(super) fn send(&mut self, to: PublicKey, message: CallMessage) {
         if self.messages.len() < MESSAGES_MAX {
             self.messages.push_back((to, message));
         }
     }
 
-    fn tell(&mut self, event: CallEvent) {
+    pub(super) fn tell(&mut self, event: CallEvent) {
         if event == CallEvent::Changed && self.events.back() == Some(&event) {
             return;
         }
@@ -407,91 +297,5 @@ impl Call {
             self.events.pop_front();
         }
         self.events.push_back(event);
-    }
-}
-
-/// Doors: this station's, and those of others.
-impl Call {
-    /// Whether `peer` may have this station's door released now, within `call` or without one. A call that rings there
-    /// counts: who stands at the door has rung, and is to be let in without a word.
-    fn may_release(&self, peer: PublicKey, call: Option<CallId>) -> bool {
-        let Some(policy) = self.peers.policy(peer).filter(|policy| policy.rights.release) else { return false };
-        let is_within = |call| match &self.state {
-            State::Talking(talking) => talking.kind == CallKind::Talk && talking.is(peer, call),
-            State::Calling(calling) => {
-                let rings = |leg: &super::Leg| leg.peer == peer && leg.progress == Progress::Ringing;
-                calling.kind == CallKind::Talk && calling.call == call && calling.legs.iter().any(rings)
-            }
-            _ => false,
-        };
-        policy.release_without_call || call.is_some_and(is_within)
-    }
-
-    fn handle_release_request(&mut self, now: Instant, from: PublicKey, request: Request) {
-        let (nonce, allowed) = (request.nonce, self.may_release(from, request.call));
-        let challenge = (self.random)();
-        match self.door.handle_request(now, from, request, allowed, challenge) {
-            Ok(challenge) => self.send(from, challenge),
-            Err(outcome) => self.answer_release(from, nonce, outcome),
-        }
-    }
-
-    fn handle_release_confirm(&mut self, now: Instant, from: PublicKey, challenge: u64) {
-        // Taken out, so that the rest can be looked at meanwhile.
-        let mut door = core::mem::replace(&mut self.door, Door::new(None));
-        let result = door.handle_confirm(now, from, challenge, |call| self.may_release(from, call));
-        self.door = door;
-        match result {
-            Some((nonce, Ok(pulse))) => {
-                self.tell(CallEvent::Released { by: Some(from), pulse });
-                self.tell(CallEvent::Changed);
-                self.send(from, CallMessage::ReleaseAnswer { nonce, outcome: ReleaseOutcome::Released });
-            }
-            Some((nonce, Err(outcome))) => self.answer_release(from, nonce, outcome),
-            None => self.tell(CallEvent::ReleaseRefused { by: from, outcome: ReleaseOutcome::TooLate }),
-        }
-    }
-
-    fn answer_release(&mut self, from: PublicKey, nonce: u64, outcome: ReleaseOutcome) {
-        self.tell(CallEvent::ReleaseRefused { by: from, outcome });
-        self.send(from, CallMessage::ReleaseAnswer { nonce, outcome });
-    }
-
-    fn ask_release(&mut self, now: Instant, name: Option<&str>) -> Result<(), Refusal> {
-        let current = match &self.state {
-            State::Talking(talking) if talking.kind == CallKind::Talk => Some((talking.peer, talking.call)),
-            State::Ringing(ringing) => Some((ringing.peer, ringing.call)),
-            _ => None,
-        };
-        let peer = match name {
-            Some(name) => self.peers.named(name).ok_or_else(|| Refusal::Unknown(name.to_owned()))?,
-            None => current.ok_or(Refusal::NoCall)?.0,
-        };
-        if !self.peers.is_here(peer) {
-            return Err(Refusal::Away(self.peers.policy(peer).map_or_else(String::new, |policy| policy.name.clone())));
-        }
-        let nonce = (self.random)();
-        self.wish = Some(Wish { peer, nonce, until: now + WANTED });
-        let call = current.filter(|(with, _)| *with == peer).map(|(_, call)| call);
-        let valid_ms = WANTED.as_millis() as u16;
-        self.send(peer, CallMessage::ReleaseRequest { nonce, call, valid_ms });
-        Ok(())
-    }
-
-    /// The door asks whether it is still wanted.
-    fn confirm(&mut self, now: Instant, from: PublicKey, nonce: u64, challenge: u64) {
-        if let Some(wish) =
-            self.wish.as_mut().filter(|wish| (wish.peer, wish.nonce) == (from, nonce) && now < wish.until)
-        {
-            // From here on only the answer is waited for, which the door is as long about as it waits for this.
-            wish.until = now + WANTED;
-            self.send(from, CallMessage::ReleaseConfirm { challenge });
-        }
-    }
-
-    fn handle_release_answer(&mut self, from: PublicKey, nonce: u64, outcome: ReleaseOutcome) {
-        if self.wish.take_if(|wish| (wish.peer, wish.nonce) == (from, nonce)).is_some() {
-            self.tell(CallEvent::ReleaseAnswered { peer: from, outcome });
-        }
     }
 }

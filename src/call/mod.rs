@@ -30,10 +30,11 @@
 //! | `table`, `steps` | the transitions; what each does in detail |
 //! | `peers` | who is here, and what a peer that is away must still be told |
 //! | `release` | opening a door |
-//! | `machine` | the verbs: what goes in, what comes out |
+//! | `machine`, `event` | the verbs: what goes in, what comes out |
 //! | `view` | what screen, loudspeaker and lamps make of it |
 
 mod action;
+mod event;
 mod machine;
 mod peers;
 mod policy;
@@ -46,7 +47,8 @@ mod tests;
 mod view;
 
 pub use action::{Action, ActionError, NAME_LETTERS_MAX, NOTATIONS, Switch, VOLUME_STEP_PERCENT, Volume, Whom};
-pub use machine::{Call, CallEvent, Random, Refusal};
+pub use event::{CallEvent, Refusal};
+pub use machine::{Call, Random};
 pub use policy::{
     ABSENCE_MAX, CALL_TIME_MAX, CARD_TIME_MAX, CallConfig, GROUPS_MAX, Group, MinuteOfDay, PULSE_MAX, PeerPolicy,
     QuietHours, RING_TIME_MAX,

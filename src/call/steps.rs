@@ -221,12 +221,13 @@ impl Step<'_> {
     }
 
     pub fn stop_ringing(&mut self, ringing: Ringing, why: Ending) -> State {
-        if !matches!(why, Ending::DeclinedHere | Ending::AnsweredBy(_)) {
-            let Ringing { peer, since, early_media, .. } = ringing;
+        let Ringing { peer, since, early_media, .. } = ringing;
+        // Whatever else ended it, to those who come home later it is a call that they missed.
+        let is_settled = matches!(why, Ending::DeclinedHere | Ending::AnsweredBy(_));
+        if !is_settled {
             self.tell(CallEvent::Missed { peer, at: since, picture: early_media });
         }
-        let why = if matches!(why, Ending::Cancelled | Ending::NoAnswer) { Ending::Missed } else { why };
-        self.close(Some(ringing.peer), CallKind::Talk, why, None)
+        self.close(Some(peer), CallKind::Talk, if is_settled { why } else { Ending::Missed }, None)
     }
 }
 

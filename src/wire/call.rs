@@ -14,7 +14,6 @@ pub struct CallId(pub u64);
 
 /// What stations say about calls.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[expect(clippy::large_enum_variant, reason = "the text's bound is its type's; few of these exist at a time")]
 pub enum CallMessage {
     /// The sender wants a conversation.
     Invite(Invite),

@@ -154,6 +154,20 @@ fn two_that_call_each_other_at_once_are_in_one_call() {
 }
 
 #[test]
+fn who_gives_up_while_the_other_calls_is_not_rung_by_a_call_that_the_other_has_forgotten() {
+    for seed in 0..200 {
+        let mut house = House::new(2, seed);
+        house.act(0, "ring bath");
+        house.act(1, "ring attic");
+        house.act(0, "hang-up");
+        house.pass(1.0);
+        for station in 0..2 {
+            assert!(!matches!(house.state(station), State::Ringing(_)), "seed {seed}: {:#?}", house.said);
+        }
+    }
+}
+
+#[test]
 fn three_that_all_ring_all_at_once_end_in_one_call_and_one_who_is_told() {
     for seed in 0..500 {
         let mut house = House::new(3, seed);
