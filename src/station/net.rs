@@ -8,7 +8,7 @@ use super::socket::Socket;
 use super::stages::{Stages, fault};
 use super::view::{NetView, View};
 use crate::device::camera::CameraSpec;
-use crate::device::keys::Keys;
+use crate::device::keys::{Key, KeyMotion, Keys};
 use crate::device::png;
 use crate::identity::system_random;
 use crate::link::flow::{Flow, FlowConfig, FlowEvent};
@@ -119,7 +119,7 @@ impl Station {
             told: Told::default(),
             view,
             net,
-            keys: Keys::open(),
+            keys: Keys::open(&Key::HANG_UP),
             housekeeping_at: now,
             totals: Totals { started_at: now, ..Totals::default() },
             sent: None,
@@ -429,7 +429,8 @@ impl Station {
         poll::wait(&mut fds, until)?;
         let typed = fds[3..].iter().any(poll::is_ready);
         drop(fds);
-        Ok(typed && self.keys.read().is_some())
+        let now = clock::now();
+        Ok(typed && core::iter::from_fn(|| self.keys.read(now)).any(|event| event.motion == KeyMotion::Down))
     }
 
     /// Says goodbye, puts the devices back, and sums up.
