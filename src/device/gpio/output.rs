@@ -1,10 +1,12 @@
 //! Lines that are driven: lamps, relays, the strike of a door. Off when claimed, off when let go.
 
 use super::{CONSUMER, LineSpec, claim_fault, fault, find};
-use crate::device::fault::Fault;
+use crate::device::fault::{Fault, FaultKind};
 use gpiocdev::Request;
 use gpiocdev::line::{Offset, Value};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::fs;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 
 /// A line to be driven.
@@ -67,6 +69,17 @@ impl Output {
         self.is_on
     }
 
+    /// Whether its chip was pulled out; its descriptor can then be read, and never is otherwise.
+    pub fn is_gone(&self) -> bool {
+        let mut fd = [PollFd::new(self.request.as_fd(), PollFlags::POLLIN)];
+        poll(&mut fd, PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
+    }
+
+    /// The fault of a chip that is gone.
+    pub fn gone(&self) -> Fault {
+        Fault::plain(FaultKind::Absent, self.spec.to_string(), "reach its chip", "it is gone; it is looked for again")
+    }
+
     /// Why the line would stay as it is if this program were killed, in words that name the remedy; `None` where the
     /// kernel lets it fall, which it does by itself for every driver but those that were told otherwise.
     pub fn stays_when_killed(&self) -> Option<String> {
@@ -86,6 +99,12 @@ fn persistence(devices: &Path, chip: &Path) -> Option<String> {
              dtparam=strict_gpiod to /boot/firmware/config.txt and reboot"
         )
     })
+}
+
+impl AsFd for Output {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.request.as_fd()
+    }
 }
 
 impl Drop for Output {
