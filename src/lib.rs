@@ -34,6 +34,7 @@
 //! | [`call`] | what is asked of a station, and what becomes of it | identity, wire, media, time |
 //! | [`sys`] | the kernel's calls that no crate covers, and the clock | time |
 //! | [`device`] | thin edges: `v4l2`, `alsa`, `drm`, `fbdev`, `keys`, `file`, `pattern`, `tone`, … | sys, media, time, ring, codec |
+//! | [`panel`] | buttons, keys, touches, lamps, the door's strike, and the control socket | call, device, sys, time |
 //! | [`stage`] | the thread bodies | device, ring, codec, voice, card, stats, sys, media, time |
 //! | [`station`] | wiring, net loop, supervision, report | everything below |
 //! | [`cli`] | one file per subcommand | station, device, everything below |
@@ -46,6 +47,7 @@ pub mod device;
 pub mod identity;
 pub mod link;
 pub mod media;
+pub mod panel;
 pub mod ring;
 pub mod stage;
 pub mod station;

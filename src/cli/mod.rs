@@ -1,10 +1,11 @@
 //! The command line: one file a subcommand.
 //!
-//! Exit status: 0 done · 1 there was no call · 2 wrong usage · 70 a bug in visavis · 74 an input or output failed ·
-//! 78 configuration (sysexits.h).
+//! Exit status: 0 done · 1 there was no call, or the station refused · 2 wrong usage · 69 no station runs here · 70 a bug
+//! in visavis · 74 an input or output failed · 78 configuration (sysexits.h).
 
 mod bench;
 mod chat;
+mod ctl;
 mod demo;
 mod devices;
 mod media;
@@ -14,6 +15,10 @@ use clap::{Parser, Subcommand};
 use std::ffi::OsString;
 use std::process::ExitCode;
 
+/// Wrong usage, as clap has it.
+const EX_USAGE: u8 = 2;
+/// sysexits.h EX_UNAVAILABLE: a service that is needed does not run.
+const EX_UNAVAILABLE: u8 = 69;
 /// sysexits.h EX_SOFTWARE: an internal error.
 const EX_SOFTWARE: u8 = 70;
 /// sysexits.h EX_IOERR.
@@ -34,6 +39,12 @@ enum Command {
     Chat(Box<chat::Args>),
     /// Two stations in this process call each other over loopback
     Demo(Box<demo::Args>),
+    /// Tell the station that runs here to do something
+    Ctl(ctl::CtlArgs),
+    /// Show how things are with the station that runs here
+    Status(ctl::ShowArgs),
+    /// Show what happens at the station that runs here, as it happens
+    Watch(ctl::ShowArgs),
     /// List cameras, sound cards, screens and GPIO chips, and what each lacks to be used
     Devices,
     /// Measure what this board pays per frame for each stage and codec
@@ -81,6 +92,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let done = match cli.command {
         Command::Chat(args) => chat::run(*args),
         Command::Demo(args) => demo::run(*args),
+        Command::Ctl(args) => ctl::ctl(args),
+        Command::Status(args) => ctl::status(args),
+        Command::Watch(args) => ctl::watch(args),
         Command::Devices => devices::run().map_err(|e| Failure::io("list the devices", &e)).map(|()| ExitCode::SUCCESS),
         Command::Bench(args) => bench::run(args.json, usize::from(args.frames))
             .map_err(|e| Failure::io("measure", &e))

@@ -15,7 +15,7 @@ pub use board::Board;
 
 use super::Context;
 use super::health::{Health, Pause, State};
-use crate::card::{self, Card, Manner, Overlay, Sheet};
+use crate::card::{self, Card, Manner, Sheet};
 use crate::device::screen::{Screen, ScreenSpec};
 use crate::device::{Fault, FaultKind, VideoSink};
 use crate::media::{ColourRange, DecodedFrame, Picture, Size};

@@ -7,7 +7,7 @@ use super::resolve::Resolver;
 use super::stages::fault;
 use super::switchboard::{HOUSEKEEPING, Routes, Switchboard};
 use super::view::{NetView, View};
-use crate::device::keys::Keys;
+use crate::device::keys::{Key, KeyMotion, Keys};
 use crate::device::png;
 use crate::link::flow::{Flow, FlowEvent};
 use crate::link::{CloseReason, Event, LinkId};
@@ -72,7 +72,7 @@ impl Chat {
             resolver,
             resolve_at: now + RESOLVE_AGAIN,
             peer: Peer::new(link),
-            keys: Keys::open(),
+            keys: Keys::open(&Key::HANG_UP),
             housekeeping_at: now,
             totals: Totals { started_at: now, ..Totals::default() },
             snapshot: None,
@@ -239,7 +239,8 @@ impl Chat {
         let others = core::iter::once(stop.as_fd()).chain(self.keys.fds());
         let ready = self.board.wait::<FDS_MAX>(others, until)?;
         let typed = ready[1..].contains(&true);
-        Ok(typed && self.keys.read().is_some())
+        let now = clock::now();
+        Ok(typed && core::iter::from_fn(|| self.keys.read(now)).any(|event| event.motion == KeyMotion::Down))
     }
 
     /// Says goodbye, puts the devices back, and sums up.

@@ -2,6 +2,7 @@
 //! each wait is a bounded poll on what the stage itself signals, and no assertion is about how long anything took.
 
 use super::*;
+use crate::card::Overlay;
 use crate::ring::{Pool, Sender, mailbox};
 use crate::sys::wake::Stop;
 use nix::sys::stat::Mode;
