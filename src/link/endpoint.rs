@@ -155,6 +155,12 @@ impl<P: Payloads> Endpoint<P> {
         self.link(id)?.peer.as_ref().map(|(peer, _)| peer)
     }
 
+    /// By which of the trusts that the link was given its peer has come in, as a place among them, while a conversation
+    /// stands.
+    pub fn trust_place(&self, id: LinkId) -> Option<usize> {
+        self.link(id)?.peer.as_ref().map(|(_, place)| *place)
+    }
+
     /// Where a link's peer was last heard.
     pub fn address(&self, id: LinkId) -> Option<SocketAddr> {
         self.link(id)?.remote
