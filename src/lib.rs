@@ -30,9 +30,10 @@
 //! | [`card`] | what the station itself draws on its screen | media |
 //! | [`wire`] | the bytes: datagram header, fragments, sound packets, control messages | media, time |
 //! | [`link`] | one peer: session, loss repair, frame assembly, control channel, clock offset | wire, media, time, stats, identity |
-//! | [`identity`] | keys, one-time codes, the address book | – |
+//! | [`identity`] | keys, one-time codes, pairing, the address book | time |
 //! | [`call`] | what is asked of a station, and what becomes of it | identity, wire, media, time |
 //! | [`sys`] | the kernel's calls that no crate covers, and the clock | time |
+//! | [`find`] | stations find each other by name; where a peer may be | identity, wire, sys |
 //! | [`device`] | thin edges: `v4l2`, `alsa`, `drm`, `fbdev`, `keys`, `file`, `pattern`, `tone`, … | sys, media, time, ring, codec |
 //! | [`panel`] | buttons, keys, touches, lamps, the door's strike, and the control socket | call, device, sys, time |
 //! | [`stage`] | the thread bodies | device, ring, codec, voice, card, stats, sys, media, time |
@@ -44,6 +45,7 @@ pub mod card;
 pub mod cli;
 pub mod codec;
 pub mod device;
+pub mod find;
 pub mod identity;
 pub mod link;
 pub mod media;

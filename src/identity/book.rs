@@ -43,6 +43,15 @@ pub struct Entry {
     pub addresses: Vec<SocketAddr>,
 }
 
+/// What became of a station that was to be kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// What it is called in the book.
+    pub name: String,
+    /// Whether it is new there.
+    pub added: bool,
+}
+
 /// The stations that this one knows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AddressBook {
@@ -213,6 +222,40 @@ impl AddressBook {
         }
         self.entries.push(entry);
         Ok(())
+    }
+
+    /// Keeps a station that was paired: it may call, and was reached at `address`. One that is in the book already stays
+    /// as it is, with its name and rights. A name that another station has gets a number.
+    ///
+    /// # Errors
+    /// In words: a full book.
+    pub fn keep(&mut self, key: PublicKey, name: &str, address: SocketAddr) -> Result<Kept, String> {
+        if let Some(name) = self.by_key(&key).map(|known| known.name.clone()) {
+            self.reached(&key, address);
+            return Ok(Kept { name, added: false });
+        }
+        let name = self.unused_name(name);
+        let rights = Rights { call: true, monitor: false, release: false };
+        self.add(Entry { name: name.clone(), key, rights, addresses: vec![address] })?;
+        Ok(Kept { name, added: true })
+    }
+
+    /// What a station that calls itself `wanted` can be called here: cut to what a name may be, and numbered where there
+    /// is one of that name.
+    fn unused_name(&self, wanted: &str) -> String {
+        let clean: String = wanted.chars().filter(|c| !c.is_control()).collect();
+        let cut = |letters: usize| clean.trim().chars().take(letters).collect::<String>().trim_end().to_owned();
+        let plain = Some(cut(NAME_LETTERS_MAX)).filter(|name| !name.is_empty()).unwrap_or_else(|| "station".to_owned());
+        // There is a free number among so many: the book holds no more.
+        let numbered = (2..=PEERS_MAX + 1).map(|n| {
+            let number = format!(" ({n})");
+            let stem: String = plain.chars().take(NAME_LETTERS_MAX - number.len()).collect();
+            format!("{}{number}", stem.trim_end())
+        });
+        core::iter::once(plain.clone())
+            .chain(numbered)
+            .find(|name| self.by_name(name).is_none())
+            .unwrap_or_else(|| plain.clone())
     }
 
     /// Takes a station out of the book.
