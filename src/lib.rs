@@ -36,12 +36,14 @@
 //! | [`device`] | thin edges: `v4l2`, `alsa`, `drm`, `fbdev`, `keys`, `file`, `pattern`, `tone`, … | sys, media, time, ring, codec |
 //! | [`stage`] | the thread bodies | device, ring, codec, voice, card, stats, sys, media, time |
 //! | [`station`] | wiring, net loop, supervision, report | everything below |
+//! | [`config`] | `station.toml`: as typed, as meant | station, call, device, identity, media, time |
 //! | [`cli`] | one file per subcommand | station, device, everything below |
 
 pub mod call;
 pub mod card;
 pub mod cli;
 pub mod codec;
+pub mod config;
 pub mod device;
 pub mod identity;
 pub mod link;

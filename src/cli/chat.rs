@@ -3,6 +3,7 @@
 use super::media::{Defaults, Media, Version};
 use super::terminal::Terminal;
 use super::{EX_SOFTWARE, Failure};
+use crate::config::PORT;
 use crate::device::audio::{MicSpec, SpeakerSpec};
 use crate::device::camera::CameraSpec;
 use crate::device::screen::ScreenSpec;
@@ -16,9 +17,6 @@ use nix::ifaddrs::getifaddrs;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
-
-/// The tutorial's port.
-const PORT: u16 = 10087;
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Args {
@@ -104,7 +102,7 @@ fn defaults() -> Defaults {
 }
 
 /// The camera that the udev rules name, or else the first that can be used, or else where one would come.
-fn first_camera() -> PathBuf {
+pub(super) fn first_camera() -> PathBuf {
     let named = PathBuf::from("/dev/visavis/camera");
     if named.exists() {
         return named;

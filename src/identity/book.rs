@@ -235,11 +235,15 @@ impl AddressBook {
 }
 
 /// Names are the same where people would take them for the same.
-fn same_name(a: &str, b: &str) -> bool {
+pub(crate) fn same_name(a: &str, b: &str) -> bool {
     a.chars().flat_map(char::to_lowercase).eq(b.chars().flat_map(char::to_lowercase))
 }
 
-fn check_name(name: &str) -> Result<(), String> {
+/// Whether a name is one that people can read out.
+///
+/// # Errors
+/// In words: what is wrong with it.
+pub(crate) fn check_name(name: &str) -> Result<(), String> {
     if name.trim().is_empty() || name.trim() != name {
         return Err(format!("name: {name:?} is empty, or begins or ends with a space"));
     }
