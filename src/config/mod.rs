@@ -64,12 +64,16 @@ pub struct Config {
     /// `[control]`
     pub control: Control,
     /// `[[button]]`, each one
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub button: Vec<Button>,
     /// `[[lamp]]`, each one
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub lamp: Vec<Lamp>,
     /// `[[relay]]`, each one
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub relay: Vec<Relay>,
     /// `[[peer]]`, each one
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub peer: Vec<Peer>,
 }
 
