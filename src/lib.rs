@@ -31,6 +31,7 @@
 //! | [`wire`] | the bytes: datagram header, fragments, sound packets, control messages | media, time |
 //! | [`link`] | one peer: session, loss repair, frame assembly, control channel, clock offset | wire, media, time, stats, identity |
 //! | [`identity`] | keys, one-time codes, the address book | – |
+//! | [`journal`] | calls, door releases and refusals on disk, with still pictures | identity, codec, media |
 //! | [`call`] | what is asked of a station, and what becomes of it | identity, wire, media, time |
 //! | [`sys`] | the kernel's calls that no crate covers, and the clock | time |
 //! | [`device`] | thin edges: `v4l2`, `alsa`, `drm`, `fbdev`, `keys`, `file`, `pattern`, `tone`, … | sys, media, time, ring, codec |
@@ -46,6 +47,7 @@ pub mod codec;
 pub mod config;
 pub mod device;
 pub mod identity;
+pub mod journal;
 pub mod link;
 pub mod media;
 pub mod ring;
