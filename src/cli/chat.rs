@@ -119,9 +119,7 @@ fn trusts(args: &Args, book: &AddressBook, version: IpVersion) -> Result<(Vec<Tr
         return Ok((vec![Trust::Code(code.psk())], None));
     }
     if let Some(name) = &args.peer {
-        let peer = book.by_name(name).ok_or_else(|| {
-            Failure::config(format!("--peer: no station `{name}` in the address book; it has: {}", names(book)))
-        })?;
+        let peer = book.known(name).map_err(|e| Failure::config(format!("--peer: {e}")))?;
         return Ok((vec![Trust::Book(peer.key)], None));
     }
     // A name that cannot be looked up now may be later; it is then no address of this machine.
@@ -143,11 +141,6 @@ fn trusts(args: &Args, book: &AddressBook, version: IpVersion) -> Result<(Vec<Tr
         port = args.listen_port.unwrap_or(args.port),
     );
     Ok((vec![Trust::Code(code.psk())], Some(code.to_string())))
-}
-
-fn names(book: &AddressBook) -> String {
-    let names: Vec<_> = book.entries().iter().map(|entry| entry.name.as_str()).collect();
-    if names.is_empty() { "nobody".into() } else { names.join(", ") }
 }
 
 /// Whether an address is one of this machine's own.
