@@ -3,6 +3,7 @@
 use super::media::{Defaults, Media, Version};
 use super::terminal::Terminal;
 use super::{EX_SOFTWARE, Failure};
+use crate::config::PORT;
 use crate::device::audio::{MicSpec, SpeakerSpec};
 use crate::device::camera::CameraSpec;
 use crate::device::screen::ScreenSpec;
@@ -16,9 +17,6 @@ use nix::ifaddrs::getifaddrs;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
-
-/// The tutorial's port.
-const PORT: u16 = 10087;
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Args {
@@ -103,7 +101,7 @@ fn defaults() -> Defaults {
 }
 
 /// The camera that the udev rules name, or else the first that can be used, or else where one would come.
-fn first_camera() -> PathBuf {
+pub(super) fn first_camera() -> PathBuf {
     let named = PathBuf::from("/dev/visavis/camera");
     if named.exists() {
         return named;
@@ -120,9 +118,7 @@ fn trusts(args: &Args, book: &AddressBook, version: IpVersion) -> Result<(Vec<Tr
         return Ok((vec![Trust::Code(code.psk())], None));
     }
     if let Some(name) = &args.peer {
-        let peer = book.by_name(name).ok_or_else(|| {
-            Failure::config(format!("--peer: no station `{name}` in the address book; it has: {}", names(book)))
-        })?;
+        let peer = book.known(name).map_err(|e| Failure::config(format!("--peer: {e}")))?;
         return Ok((vec![Trust::Book(peer.key)], None));
     }
     // A name that cannot be looked up now may be later; it is then no address of this machine.
@@ -144,11 +140,6 @@ fn trusts(args: &Args, book: &AddressBook, version: IpVersion) -> Result<(Vec<Tr
         port = args.listen_port.unwrap_or(args.port),
     );
     Ok((vec![Trust::Code(code.psk())], Some(code.to_string())))
-}
-
-fn names(book: &AddressBook) -> String {
-    let names: Vec<_> = book.entries().iter().map(|entry| entry.name.as_str()).collect();
-    if names.is_empty() { "nobody".into() } else { names.join(", ") }
 }
 
 /// Whether an address is one of this machine's own.

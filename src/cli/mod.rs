@@ -1,14 +1,20 @@
 //! The command line: one file a subcommand.
 //!
-//! Exit status: 0 done · 1 there was no call, or the station refused · 2 wrong usage · 69 no station runs here · 70 a bug
-//! in visavis · 74 an input or output failed · 78 configuration (sysexits.h).
+//! Exit status: 0 done · 1 there was no call, or something is lacking, or the station refused · 2 wrong usage · 69 no station
+//! runs here · 70 a bug in visavis · 74 an input or output failed · 78 configuration (sysexits.h).
 
 mod bench;
 mod chat;
+mod check;
+mod completion;
 mod ctl;
 mod demo;
 mod devices;
+mod log;
+mod man;
 mod media;
+mod peers;
+mod state;
 mod terminal;
 
 use clap::{Parser, Subcommand};
@@ -47,8 +53,20 @@ enum Command {
     Watch(ctl::ShowArgs),
     /// List cameras, sound cards, screens and GPIO chips, and what each lacks to be used
     Devices,
+    /// Read the configuration, print what it comes to, and try every device
+    Check(check::Args),
+    /// List, rename, limit and forget the stations of the address book
+    Peers(peers::Args),
+    /// Print calls, door releases and who was refused
+    Log(log::Args),
     /// Measure what this board pays per frame for each stage and codec
     Bench(BenchArgs),
+    /// Write the man pages
+    #[command(hide = true)]
+    Man(man::Args),
+    /// Print what a shell completes
+    #[command(hide = true)]
+    Completion(completion::Args),
 }
 
 #[derive(Debug, clap::Args)]
@@ -96,6 +114,11 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Status(args) => ctl::status(args),
         Command::Watch(args) => ctl::watch(args),
         Command::Devices => devices::run().map_err(|e| Failure::io("list the devices", &e)).map(|()| ExitCode::SUCCESS),
+        Command::Check(args) => check::run(&args),
+        Command::Peers(args) => peers::run(args),
+        Command::Log(args) => log::run(&args),
+        Command::Man(args) => man::run(&args),
+        Command::Completion(args) => completion::run(&args),
         Command::Bench(args) => bench::run(args.json, usize::from(args.frames))
             .map_err(|e| Failure::io("measure", &e))
             .map(|()| ExitCode::SUCCESS),
@@ -106,6 +129,15 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             eprintln!("visavis: {}", failure.message);
             ExitCode::from(failure.status)
         }
+    }
+}
+
+/// Prints to standard output. A reader that has seen enough (`| head`) is no error.
+fn print(text: &str) -> Result<(), Failure> {
+    use std::io::{ErrorKind, Write};
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(Failure::io("print", &error)),
+        _ => Ok(()),
     }
 }
 

@@ -2,9 +2,10 @@
 
 use super::files::{Existing, IdentityError, write_atomically};
 use super::key::PublicKey;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use std::io;
 use std::net::SocketAddr;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use toml::Spanned;
 
@@ -111,9 +112,16 @@ impl<'a> From<&'a Entry> for WrittenEntry<'a> {
     }
 }
 
+/// As in the file; reports have the same.
+impl Serialize for Entry {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        WrittenEntry::from(self).serialize(to)
+    }
+}
+
 #[derive(Serialize)]
 struct WrittenBook<'a> {
-    peer: Vec<WrittenEntry<'a>>,
+    peer: &'a [Entry],
 }
 
 impl AddressBook {
@@ -177,13 +185,41 @@ impl AddressBook {
             .map_err(|e| IdentityError::io(&path, "write the address book", e))
     }
 
+    /// Changes the book kept in `directory`: reads it, and writes what `change` makes of it if that is different.
+    ///
+    /// The directory is locked meanwhile, so that a station that notes an address and a person who renames a station do
+    /// not undo each other's change. **All who write the book write it so**; what they keep in memory is then old, and is
+    /// to be loaded anew. It waits for another who changes the book, which takes milliseconds.
+    ///
+    /// # Errors
+    /// Those of [`AddressBook::load`] and [`AddressBook::save`], and what `change` says; the file is then as it was.
+    pub fn update<T, E: From<IdentityError>>(
+        directory: &Path,
+        change: impl FnOnce(&mut AddressBook) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let locked = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory);
+        let locked = locked.and_then(|()| std::fs::File::open(directory)).and_then(|folder| {
+            folder.lock()?;
+            Ok(folder)
+        });
+        // Held until the end: closing the file gives the lock back.
+        let _locked = locked.map_err(|e| IdentityError::io(directory, "lock the state directory", e))?;
+        let before = AddressBook::load(directory)?;
+        let mut book = before.clone();
+        let done = change(&mut book)?;
+        if book != before {
+            book.save(directory)?;
+        }
+        Ok(done)
+    }
+
     /// The book as its file says it.
     pub fn to_text(&self) -> String {
-        let book = WrittenBook { peer: self.entries.iter().map(WrittenEntry::from).collect() };
+        let book = WrittenBook { peer: &self.entries };
         // Strings, booleans and arrays of strings are all within TOML: this cannot fail.
         let entries = toml::to_string(&book).expect("an address book is valid TOML");
         format!(
-            "# The stations that this one knows. Written by visavis; it may be edited while no station runs.\n{entries}"
+            "# The stations that this one knows. Written by visavis; it may be edited while no station runs,\n# and by `visavis peers` at any time.\n{entries}"
         )
     }
 
@@ -200,6 +236,47 @@ impl AddressBook {
     /// The entry with this name, case aside.
     pub fn by_name(&self, name: &str) -> Option<&Entry> {
         self.entries.iter().find(|entry| same_name(&entry.name, name))
+    }
+
+    /// The entry with this name, case aside.
+    ///
+    /// # Errors
+    /// In words: that there is none, and which there are.
+    pub fn known(&self, name: &str) -> Result<&Entry, String> {
+        self.by_name(name).ok_or_else(|| {
+            let names: Vec<_> = self.entries.iter().map(|entry| entry.name.as_str()).collect();
+            let names = if names.is_empty() { "nobody".into() } else { names.join(", ") };
+            format!("no station `{name}` in the address book; it has: {names}")
+        })
+    }
+
+    fn known_mut(&mut self, name: &str) -> Result<&mut Entry, String> {
+        let key = self.known(name)?.key;
+        self.entries.iter_mut().find(|entry| entry.key == key).ok_or_else(String::new)
+    }
+
+    /// Gives a station another name.
+    ///
+    /// # Errors
+    /// In words: a station that is not there, a name that is none, or another station's.
+    pub fn rename(&mut self, old: &str, new: &str) -> Result<(), String> {
+        check_name(new)?;
+        let key = self.known(old)?.key;
+        // The same name in other letters is no other station's.
+        if self.by_name(new).is_some_and(|other| other.key != key) {
+            return Err(format!("name: another station is called {new:?} already"));
+        }
+        self.known_mut(old)?.name = new.to_owned();
+        Ok(())
+    }
+
+    /// Changes what a station may do.
+    ///
+    /// # Errors
+    /// In words: that there is no such station.
+    pub fn change_rights(&mut self, name: &str, change: impl FnOnce(&mut Rights)) -> Result<(), String> {
+        change(&mut self.known_mut(name)?.rights);
+        Ok(())
     }
 
     /// Adds a station.
@@ -278,11 +355,15 @@ impl AddressBook {
 }
 
 /// Names are the same where people would take them for the same.
-fn same_name(a: &str, b: &str) -> bool {
+pub(crate) fn same_name(a: &str, b: &str) -> bool {
     a.chars().flat_map(char::to_lowercase).eq(b.chars().flat_map(char::to_lowercase))
 }
 
-fn check_name(name: &str) -> Result<(), String> {
+/// Whether a name is one that people can read out.
+///
+/// # Errors
+/// In words: what is wrong with it.
+pub(crate) fn check_name(name: &str) -> Result<(), String> {
     if name.trim().is_empty() || name.trim() != name {
         return Err(format!("name: {name:?} is empty, or begins or ends with a space"));
     }

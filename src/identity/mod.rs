@@ -24,7 +24,9 @@ mod tests;
 mod ticket;
 
 pub use book::{AddressBook, BOOK_FILE, Entry, Kept, PEER_ADDRESSES_MAX, PEERS_MAX, Rights};
+pub(crate) use book::{check_name, same_name};
 pub use code::{CODE_WORDS, Code, CodeError, PSK_ITERATIONS, Psk};
+pub(crate) use files::{Existing, write_atomically};
 pub use files::{IdentityError, state_directory};
 pub use hint::{HINT_SALT_LEN, HintError, KeyHint};
 pub use key::{KEY_FILE, KeyError, PublicKey, SecretKey};
