@@ -178,7 +178,7 @@ fn every_subcommand_has_its_man_page() {
     let house = House::new("man");
     let folder = house.0.join("man1");
     assert_eq!(house.visavis(&["man", "--out", folder.to_str().unwrap()]).status(), 0);
-    let help = house.visavis(&["--help"]).printed();
+    let help = house.visavis(&["-h"]).printed();
     let commands = help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
     let names: Vec<&str> = commands.filter_map(|line| line.split_whitespace().next()).collect();
     assert!(names.contains(&"check") && names.contains(&"log"), "{help}");

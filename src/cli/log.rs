@@ -1,7 +1,7 @@
 //! `visavis log`: calls, door releases and refusals, as the station's journal has them.
 
 use super::state::State;
-use super::{Failure, print};
+use super::{EX_IOERR, Failure, print};
 use crate::journal::{Record, STILLS_FOLDER, What, read};
 use crate::sys::calendar::{LocalTime, local_time, unix_ms};
 use std::fmt::Write as _;
@@ -22,7 +22,11 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let directory = args.state.directory()?;
-    let (records, unreadable) = read(&directory).map_err(|error| Failure::io("print the log", &error))?;
+    let (records, unreadable) = read(&directory).map_err(|error| {
+        let denied = error.kind() == std::io::ErrorKind::PermissionDenied;
+        let remedy = if denied { ": what a door saw is for its owner: use sudo" } else { "" };
+        Failure { status: EX_IOERR, message: format!("{error}{remedy}") }
+    })?;
     let last = &records[records.len().saturating_sub(args.number)..];
     let today = local_time(unix_ms() / 1_000).unwrap_or_default();
     let mut text = String::new();

@@ -32,8 +32,19 @@ const EX_IOERR: u8 = 74;
 /// sysexits.h EX_CONFIG.
 const EX_CONFIG: u8 = 78;
 
+/// What belongs to no subcommand; it ends the man page too.
+const NOTES: &str = "\
+Exit status: 0 done; 1 there was no call, or something is lacking or refused; 2 wrong usage; 70 a bug in visavis; \
+74 an input or output failed; 78 the configuration is wrong.
+
+Files: /etc/visavis/station.toml is the configuration, documented by its own comments; /var/lib/visavis holds the \
+station's key, address book and journal; beside an installed station, a user's own are in ~/.local/state/visavis.
+
+Environment: VISAVIS_LOG=debug shows more messages.";
+
 #[derive(Debug, Parser)]
 #[command(name = "visavis", version, about, max_term_width = 100, disable_help_subcommand = true)]
+#[command(after_long_help = NOTES)]
 struct Cli {
     #[command(subcommand)]
     command: Command,

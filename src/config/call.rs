@@ -1,6 +1,6 @@
 //! Whom this station calls, who may do what here without being answered, and its door.
 
-use super::hands::Line;
+use super::lines::Line;
 use super::name::Name;
 use super::value::{self, Hours, Value, number, time};
 use crate::call::Whom;

@@ -1,74 +1,11 @@
-//! What people put their hands on, and what answers them: buttons, keys, touch, a knob, lamps, relays, the socket.
+//! What people put their hands on: buttons, keys, touch, a knob; and what each means.
 
-use super::value::{self, Value, text_value, time, words};
-use crate::call::{Action, VOLUME_STEP_PERCENT, Volume};
+use super::lines::{Bias, Line};
+use super::value::{self, text_value, time, words};
+use crate::call::{Action, Switch, VOLUME_STEP_PERCENT, Volume};
 use crate::time::Duration;
-use core::fmt;
-use core::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::collections::BTreeMap;
-use std::path::PathBuf;
-
-/// A line of the GPIO character device.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Line {
-    /// By the name that the board's device tree gives it: `"GPIO17"`, `"BTN_CALL"`.
-    Named(String),
-    /// By chip (its node, name or label) and offset: `"gpiochip0:17"`.
-    At {
-        /// The chip.
-        chip: String,
-        /// The line's number in it.
-        offset: u32,
-    },
-}
-
-/// The kernel keeps 31 bytes of a line's or chip's name (GPIO_MAX_NAME_SIZE).
-const LINE_BYTES_MAX: usize = 31;
-
-impl FromStr for Line {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Line, String> {
-        let (name, offset) = match text.rsplit_once(':') {
-            Some((chip, offset)) if offset.bytes().all(|b| b.is_ascii_digit()) => (chip, offset.parse().ok()),
-            _ => (text, None),
-        };
-        if name.is_empty() || name.len() > LINE_BYTES_MAX || text.chars().any(char::is_control) || text.ends_with(':') {
-            return Err(format!(
-                "{text:?} is no line: write its name (`visavis devices` lists them), or a chip and offset such as \
-                 \"gpiochip0:17\""
-            ));
-        }
-        let name = name.to_owned();
-        Ok(offset.map_or_else(|| Line::Named(text.to_owned()), |offset| Line::At { chip: name, offset }))
-    }
-}
-
-impl fmt::Display for Line {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Line::Named(name) => f.write_str(name),
-            Line::At { chip, offset } => write!(f, "{chip}:{offset}"),
-        }
-    }
-}
-
-text_value!(Line, "a line such as \"GPIO17\" or \"gpiochip0:17\"", "none");
-
-/// What holds an input while nobody presses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Bias {
-    /// A resistor to the supply: a button that closes to ground.
-    PullUp,
-    /// A resistor to ground: a button that closes to the supply.
-    PullDown,
-    /// No resistor of the chip's: the circuit has one.
-    Off,
-}
-
-words!(Bias, "\"pull-up\", \"pull-down\", \"off\" or \"auto\"",
-    "pull-up" => Bias::PullUp, "pull-down" => Bias::PullDown, "off" => Bias::Off);
 
 text_value!(Action, "an action such as \"ring kitchen\", or \"nothing\"", "nothing");
 
@@ -124,78 +61,6 @@ impl Button {
     }
 }
 
-/// What a lamp or relay tells.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Occasion {
-    /// Somebody rings here.
-    Ringing,
-    /// This station rings somebody.
-    Calling,
-    /// There is a call.
-    Talking,
-    /// Something is wrong.
-    Fault,
-}
-
-words!(Occasion, "\"ringing\", \"calling\", \"talking\" or \"fault\"",
-    "ringing" => Occasion::Ringing, "calling" => Occasion::Calling, "talking" => Occasion::Talking,
-    "fault" => Occasion::Fault);
-
-// Occasions stand in lists, where no field can say how they are read.
-impl<'de> Deserialize<'de> for Occasion {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Occasion, D::Error> {
-        value::deserialize(from)
-    }
-}
-
-impl Serialize for Occasion {
-    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        value::serialize(self, to)
-    }
-}
-
-/// `[[lamp]]`: a lamp that blinks in the pattern of each occasion.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Lamp {
-    /// Its line.
-    #[serde(with = "value")]
-    pub line: Line,
-    /// Whether it is lit when the line is low.
-    #[serde(default)]
-    pub active_low: bool,
-    /// What it tells; on anything else it is dark.
-    #[serde(default = "Lamp::shows")]
-    pub shows: Vec<Occasion>,
-}
-
-impl Lamp {
-    fn shows() -> Vec<Occasion> {
-        vec![Occasion::Ringing, Occasion::Calling, Occasion::Talking, Occasion::Fault]
-    }
-}
-
-/// `[[relay]]`: a line that is on throughout an occasion: a bell, a light at the door.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Relay {
-    /// Its line.
-    #[serde(with = "value")]
-    pub line: Line,
-    /// Whether it is on when the line is low.
-    #[serde(default)]
-    pub active_low: bool,
-    /// When it is on.
-    #[serde(default = "Relay::during")]
-    pub during: Vec<Occasion>,
-}
-
-impl Relay {
-    fn during() -> Vec<Occasion> {
-        vec![Occasion::Ringing]
-    }
-}
-
 /// `[keys]`: what keys of keyboards, remote controls and input lines mean, by the kernel's names.
 ///
 /// The keys that everybody expects are there from the start; a key that is typed here means something else, or nothing.
@@ -213,7 +78,7 @@ impl Default for Keys {
             ("KEY_Q", Action::HangUp),
             ("KEY_VOLUMEUP", Action::Volume(Volume::Change(step))),
             ("KEY_VOLUMEDOWN", Action::Volume(Volume::Change(-step))),
-            ("KEY_MUTE", Action::Mute(crate::call::Switch::Toggle)),
+            ("KEY_MUTE", Action::Mute(Switch::Toggle)),
         ];
         Keys(keys.into_iter().map(|(key, action)| (key.to_owned(), Some(action))).collect())
     }
@@ -296,68 +161,5 @@ impl Default for Rotary {
             clockwise: Some(Action::Volume(Volume::Change(step))),
             counterclockwise: Some(Action::Volume(Volume::Change(-step))),
         }
-    }
-}
-
-/// `[control]`: the socket of `visavis ctl`, `status` and `watch`.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Control {
-    /// Where it is; `None`: `control` in the unit's runtime directory.
-    #[serde(with = "value")]
-    pub socket: Option<SocketPath>,
-    /// The group that may use it; `None`: the station's own.
-    #[serde(with = "value")]
-    pub group: Option<GroupName>,
-}
-
-/// An absolute path that fits a Unix socket's address.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SocketPath(
-    /// The path.
-    pub PathBuf,
-);
-
-/// sun_path has 108 bytes, its closing NUL among them (unix(7)).
-const SOCKET_PATH_BYTES_MAX: usize = 107;
-
-impl Value for SocketPath {
-    const LIKE: &'static str = "a path such as \"/run/visavis/control\", or \"auto\"";
-
-    fn read(text: &str) -> Result<SocketPath, String> {
-        if !text.starts_with('/') || text.len() > SOCKET_PATH_BYTES_MAX || text.contains('\0') {
-            return Err(format!(
-                "{text:?} is no place for a socket: write a path from / on, of at most {SOCKET_PATH_BYTES_MAX} bytes"
-            ));
-        }
-        Ok(SocketPath(text.into()))
-    }
-
-    fn write(&self) -> String {
-        self.0.display().to_string()
-    }
-}
-
-/// The name of a group of users.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct GroupName(
-    /// The name; whether there is such a group is seen when the socket is made.
-    pub String,
-);
-
-impl Value for GroupName {
-    const LIKE: &'static str = "a group of users such as \"visavis\", or \"auto\"";
-
-    fn read(text: &str) -> Result<GroupName, String> {
-        // What groupadd(8) takes, and numbers.
-        let is_name = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
-        if text.is_empty() || text.len() > 32 || !text.bytes().all(is_name) {
-            return Err(format!("{text:?} is no group: write its name, as `getent group` lists it"));
-        }
-        Ok(GroupName(text.to_owned()))
-    }
-
-    fn write(&self) -> String {
-        self.0.clone()
     }
 }

@@ -11,8 +11,10 @@
 
 mod call;
 mod check;
+mod control;
 mod error;
 mod hands;
+mod lines;
 mod media;
 mod name;
 #[cfg(test)]
@@ -20,10 +22,10 @@ mod tests;
 mod value;
 
 pub use call::{Call, Door, Peer, PeerAddress};
+pub use control::{Control, GroupName, SocketPath};
 pub use error::ConfigError;
-pub use hands::{
-    Bias, Button, Control, GroupName, Keys, Lamp, Line, Occasion, Relay, Rotary, Rotation, SocketPath, Touch,
-};
+pub use hands::{Button, Keys, Rotary, Rotation, Touch};
+pub use lines::{Bias, Lamp, Line, Occasion, Relay};
 pub use media::{Camera, Language, Loudspeaker, Microphone, PORT, Screen, Station};
 pub use name::Name;
 pub use value::{BitRate, FrameRate, Hours, TimeOfDay};

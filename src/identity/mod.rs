@@ -12,6 +12,7 @@
 //! Private keys and codes are wiped from memory when dropped, and their `Debug` says nothing.
 
 mod book;
+mod book_file;
 mod code;
 mod files;
 mod hint;
