@@ -106,6 +106,11 @@ impl<T> Inputs<T> {
         Ok(Some((device, state)))
     }
 
+    /// Whether there is any.
+    pub(super) fn is_empty(&self) -> bool {
+        self.nodes.is_empty()
+    }
+
     /// What to poll for reading before [`Inputs::read`]; another set after each read, since devices come and go.
     pub(super) fn fds(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
         self.watch.iter().map(AsFd::as_fd).chain(self.nodes.iter().map(|node| node.device.as_fd()))

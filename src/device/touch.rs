@@ -94,6 +94,11 @@ impl Touches {
         Touches { rotation, screens: Inputs::open("touches", Tracker::of), touches: VecDeque::new() }
     }
 
+    /// Whether there is a screen that can be touched.
+    pub fn has_screen(&self) -> bool {
+        !self.screens.is_empty()
+    }
+
     /// What to poll for reading before [`Touches::read`]; another set after each read, since screens come and go.
     pub fn fds(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
         self.screens.fds()

@@ -175,6 +175,11 @@ impl Hands {
         }
     }
 
+    /// Whether there is a screen that can be touched, so that buttons on it have a use.
+    pub fn has_touch(&self) -> bool {
+        self.touches.has_screen()
+    }
+
     /// Whether the strike has current.
     pub fn is_releasing(&self) -> bool {
         self.strike.as_ref().is_some_and(|(_, strike)| strike.is_on())

@@ -34,6 +34,13 @@ pub enum Request {
     Log(u16),
     /// The stations of the address book.
     Peers,
+    /// Pair with another station: begin, and if it is given, take that station's code.
+    Pair {
+        /// The six words that the other station shows.
+        code: Option<String>,
+        /// Where it is, as an address with a port, where it cannot be found by itself.
+        address: Option<String>,
+    },
 }
 
 /// What the station says to a request.
@@ -51,6 +58,11 @@ pub enum Answer {
     Log(Vec<CallRecord>),
     /// In the book's order.
     Peers(Vec<PeerRecord>),
+    /// Pairing goes on; events tell how it ends.
+    Pairing {
+        /// The six words to be given to the other station.
+        words: String,
+    },
 }
 
 /// What the station sends.
@@ -199,10 +211,14 @@ pub enum Happening {
         /// Why.
         reason: String,
     },
-    /// Pairing began, ended, or went wrong.
+    /// Pairing began or ended.
     Pairing {
         /// In words.
         words: String,
+        /// Whether it is over.
+        is_over: bool,
+        /// With whom, where it came to something.
+        peer: Option<String>,
     },
     /// Another station was reached.
     LinkUp {

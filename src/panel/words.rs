@@ -64,7 +64,7 @@ impl fmt::Display for Happening {
             Happening::MissedCall { peer } => write!(f, "{peer} called in vain"),
             Happening::DoorReleased { by } => write!(f, "door opened by {by}"),
             Happening::ReleaseRefused { by, reason } => write!(f, "door not opened for {by}: {reason}"),
-            Happening::Pairing { words } => write!(f, "pairing: {words}"),
+            Happening::Pairing { words, .. } => write!(f, "pairing: {words}"),
             Happening::LinkUp { peer, address } => write!(f, "{peer} is here, at {address}"),
             Happening::LinkDown { peer, reason } => write!(f, "{peer} is away: {reason}"),
             Happening::Action { action, by } => write!(f, "`{action}` by {by}"),

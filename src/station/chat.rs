@@ -15,6 +15,7 @@ use crate::media::Picture;
 use crate::sys::clock;
 use crate::sys::wake::Stop;
 use crate::time::{Duration, Instant, earliest};
+use nix::poll::PollFlags;
 use std::io;
 use std::os::fd::AsFd;
 use std::path::PathBuf;
@@ -23,9 +24,6 @@ use std::sync::atomic::Ordering;
 
 /// How often a name is looked up again while the far side is not reached: its address may have changed.
 const RESOLVE_AGAIN: Duration = Duration::from_secs(5);
-
-/// Descriptors waited for beside the switchboard's: the stop, and keyboards with the folder that they appear in.
-const FDS_MAX: usize = 32;
 
 /// One station that talks to one other, assembled and started.
 pub struct Chat {
@@ -236,8 +234,8 @@ impl Chat {
     /// Waits for the next thing to do; whether a person at the station's own keyboard wants to hang up.
     fn wait(&mut self, stop: &Stop) -> io::Result<bool> {
         let until = earliest(self.board.endpoint.poll_timeout(), Some(self.housekeeping_at));
-        let others = core::iter::once(stop.as_fd()).chain(self.keys.fds());
-        let ready = self.board.wait::<FDS_MAX>(others, until)?;
+        let others = core::iter::once(stop.as_fd()).chain(self.keys.fds()).map(|fd| (fd, PollFlags::POLLIN));
+        let ready = self.board.wait(others, until)?;
         let typed = ready[1..].contains(&true);
         let now = clock::now();
         Ok(typed && core::iter::from_fn(|| self.keys.read(now)).any(|event| event.motion == KeyMotion::Down))

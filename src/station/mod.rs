@@ -1,11 +1,12 @@
 //! The assembled program: one station, its threads, its port, and what it tells about itself.
 //!
 //! `switchboard` binds the port and starts a thread for each clock (see [`stage`](crate::stage)); a net loop drives it in the
-//! calling thread until it is asked to stop: [`Chat`] with one other station. Nothing in here touches a pixel or a
+//! calling thread until it is asked to stop: [`Chat`] with one other station, [`Intercom`] with those of a house. Nothing in here touches a pixel or a
 //! sample: a net loop moves leases between rings and links.
 
 mod chat;
 mod config;
+mod intercom;
 mod peer;
 mod report;
 mod resolve;
@@ -15,6 +16,7 @@ mod switchboard;
 mod view;
 
 pub use chat::Chat;
+pub use intercom::{Intercom, IntercomConfig, PeerSettings};
 pub use config::{ChatConfig, Config, MediaConfig, PortConfig};
 pub use report::Report;
 pub use resolve::resolve;

@@ -10,7 +10,8 @@ use crate::stage::capture::CaptureStats;
 use crate::stage::compress::{CompressConfig, CompressStats, Knobs};
 use crate::stage::expand::ExpandStats;
 use crate::stage::present::{Board, PresentPorts, PresentStats};
-use crate::stage::tap::{TapConfig, TapSwitch, tap};
+use crate::stage::eye::{self, EYE, Eye};
+use crate::stage::tap::{TapConfig, TapEnd, TapSwitch, tap};
 use crate::stage::voice::{VoiceConfig, VoiceKnobs, VoicePorts, VoiceStats};
 use crate::stage::{Context, Health, State, capture, compress, expand, present, voice};
 use crate::sys::wake::{Stop, Wake};
@@ -30,6 +31,20 @@ const SOUND_QUEUE: usize = 16;
 const SLOT_BYTES: usize = 64 << 10;
 /// Of JPEG images that are made here, as the tables of ITU-T T.81 annex K are scaled by libjpeg: no visible loss.
 const JPEG_QUALITY: u8 = 85;
+
+/// Other looks at the camera's pictures than the far side's.
+#[derive(Debug)]
+pub(super) struct Looks {
+    /// Whether the screen is given this station's own picture, for its corner.
+    pub mirror: TapSwitch,
+    /// Reads one-time codes.
+    pub eye: Eye,
+    /// Who stands here, to be kept: signals the net loop.
+    pub still: TapEnd,
+}
+
+/// Who stands here, to be kept: a face must be known again.
+const STILL: TapConfig = TapConfig { bound: Size::new(1_280, 720), pause: Duration::ZERO };
 
 /// What the mirror in a corner of the screen gives: a corner of a 1080p screen has no more pixels, and every frame of the
 /// camera, since people see at once that their own picture stutters.
@@ -70,8 +85,8 @@ pub(super) struct Stages {
     pub heard: Producer<SoundPacket>,
     pub heard_wake: Wake,
     pub knobs: Arc<Knobs>,
-    /// Whether the screen is given this station's own picture, for its corner.
-    pub mirror: Option<TapSwitch>,
+    /// Other looks at the camera's pictures; none without a camera.
+    pub looks: Option<Looks>,
     pub voice_knobs: Arc<VoiceKnobs>,
     pub board: Board,
     pub healths: Healths,
@@ -97,8 +112,8 @@ impl Stages {
             stats: StageStats::default(),
             threads: Vec::new(),
         };
-        let Seen { encoded, knobs, mirror } = starter.camera_to_net()?;
-        let (mirror, own_pictures) = mirror.unzip();
+        let Seen { encoded, knobs, looks } = starter.camera_to_net()?;
+        let (looks, own_pictures) = looks.unzip();
         let Shown { slots, whole, whole_wake, board } = starter.net_to_screen(own_pictures)?;
         let Sound { spoken, heard, heard_wake, voice_knobs } = starter.sound()?;
         let Starter { healths, stats, threads, .. } = starter;
@@ -111,7 +126,7 @@ impl Stages {
             heard,
             heard_wake,
             knobs,
-            mirror,
+            looks,
             voice_knobs,
             board,
             healths,
@@ -151,11 +166,11 @@ struct Starter<'m> {
     threads: Vec<(&'static str, JoinHandle<()>)>,
 }
 
-/// What leads from the camera: the net loop's ends, and the mirror, with what the screen sees in it.
+/// What leads from the camera: the net loop's ends, and what the screen sees in the mirror.
 struct Seen {
     encoded: Consumer<Lent<EncodedFrame>>,
     knobs: Arc<Knobs>,
-    mirror: Option<(TapSwitch, Receiver<Lent<Picture>>)>,
+    looks: Option<(Looks, Receiver<Lent<Picture>>)>,
 }
 
 /// The net loop's ends of what leads to the screen.
@@ -185,7 +200,7 @@ impl Starter<'_> {
         let size = media.level.scaled(media.size.unwrap_or(Size::new(640, 480)));
         let knobs = Arc::new(Knobs::new(media.bitrate_for(size), media.level));
         if media.camera == CameraSpec::None {
-            return Ok(Seen { encoded, knobs, mirror: None });
+            return Ok(Seen { encoded, knobs, looks: None });
         }
         let request =
             CameraRequest { size: media.size, rate_hz: media.rate_hz, prefer: media.codec, looped: media.looped };
@@ -201,11 +216,15 @@ impl Starter<'_> {
             stats.capture.clone(),
         )?;
         self.threads.push(("capture", capture));
+        let eye_wake = Wake::new()?;
         let (mirror, seen) = tap(MIRROR, None);
+        let (to_eye, eye) = tap(EYE, Some(eye_wake.clone()));
+        let (to_still, still) = tap(STILL, Some(self.context.net.clone()));
+        let looks = Looks { mirror: seen.switch(), eye: eye::spawn(self.context.clone(), eye, eye_wake)?, still };
         let (context, stats) = (self.context.clone(), stats.compress.clone());
-        let compress = compress::spawn(context, config, to_compress, wake, knobs.clone(), to_net, vec![mirror], stats)?;
+        let compress = compress::spawn(context, config, to_compress, wake, knobs.clone(), to_net, vec![mirror, to_eye, to_still], stats)?;
         self.threads.push(("compress", compress));
-        Ok(Seen { encoded, knobs, mirror: Some((seen.switch(), seen.pictures)) })
+        Ok(Seen { encoded, knobs, looks: Some((looks, seen.pictures)) })
     }
 
     /// Expand and present; a station without a screen runs them too, so that it can tell what came.

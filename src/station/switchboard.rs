@@ -5,7 +5,7 @@
 
 use super::config::{Config, MediaConfig, PortConfig};
 use super::peer::Peer;
-use super::socket::Socket;
+use super::socket::{IpVersion, Socket};
 use super::stages::{Stages, fault};
 use super::view::View;
 use crate::device::camera::CameraSpec;
@@ -60,6 +60,7 @@ impl Routes {
 /// The port, the links, the stages.
 pub(super) struct Switchboard {
     pub name: String,
+    pub version: IpVersion,
     media: MediaConfig,
     pub socket: Socket,
     pub endpoint: Endpoint<Flow>,
@@ -96,6 +97,7 @@ impl Switchboard {
         let view = Arc::new(View::new(&config.name, now, stages.stats.clone()));
         Ok(Switchboard {
             name: config.name.clone(),
+            version: config.port.version,
             media: config.media.clone(),
             socket,
             endpoint,
@@ -120,6 +122,11 @@ impl Switchboard {
             self.endpoint.handle_datagram(now, from, &buffer[..len]);
         }
         self.endpoint.handle_timeout(now);
+    }
+
+    /// What flows where now.
+    pub fn routes(&self) -> &Routes {
+        &self.routes
     }
 
     /// Has media flow so from now on. Who newly gets our pictures begins with a key frame, and so does who is newly shown.
@@ -284,16 +291,15 @@ impl Switchboard {
     ///
     /// # Errors
     /// What `ppoll(2)` says.
-    pub fn wait<'fd, const N: usize>(
+    pub fn wait<'fd>(
         &'fd self,
-        others: impl IntoIterator<Item = BorrowedFd<'fd>>,
+        others: impl IntoIterator<Item = (BorrowedFd<'fd>, PollFlags)>,
         until: Option<Instant>,
-    ) -> io::Result<heapless::Vec<bool, N>> {
-        let readable = |fd| PollFd::new(fd, PollFlags::POLLIN);
-        let mut fds = vec![readable(self.socket.as_fd()), readable(self.net.as_fd())];
-        fds.extend(others.into_iter().map(readable));
+    ) -> io::Result<Vec<bool>> {
+        let own = [self.socket.as_fd(), self.net.as_fd()].map(|fd| (fd, PollFlags::POLLIN));
+        let mut fds: Vec<_> = own.into_iter().chain(others).map(|(fd, flags)| PollFd::new(fd, flags)).collect();
         poll::wait(&mut fds, until)?;
-        Ok(fds[2..].iter().map(poll::is_ready).collect())
+        Ok(fds[own.len()..].iter().map(poll::is_ready).collect())
     }
 }
 
