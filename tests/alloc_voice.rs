@@ -39,7 +39,7 @@ fn talking_and_listening_allocate_nothing() {
     let at = |ms: u64| Instant::from_millis(1_000 + ms);
     let mut talk = Talk::new(OpusConfig::default()).unwrap();
     let mut playout = Playout::new(PlayoutConfig::default()).unwrap();
-    let mut mic = Mic::open(&"tone:330".parse().unwrap(), false, at(0)).unwrap();
+    let mut mic = Mic::open(&"tone:330".parse().unwrap(), false, None, at(0)).unwrap();
     let mut speaker = Speaker::open(&"none".parse().unwrap(), at(0)).unwrap();
     let (mut near, mut far) = ([0; PERIOD], [0; PERIOD]);
     let mut packet = SoundPacket { sequence: 0, captured_at: at(0), payload: heapless::Vec::new() };

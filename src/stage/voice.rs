@@ -7,6 +7,7 @@ use super::{Context, Health, Pause, State};
 use crate::codec::CodecError;
 use crate::codec::opus::OpusConfig;
 use crate::device::audio::{Mic, MicSpec, Speaker, SpeakerSpec};
+use crate::device::file::FilmTrack;
 use crate::device::{AudioSink, AudioSource, Fault, FaultKind};
 use crate::media::{PERIOD, Period, SoundPacket};
 use crate::ring::{Consumer, Producer};
@@ -38,6 +39,8 @@ pub struct VoiceConfig {
     pub speaker: SpeakerSpec,
     /// Whether a file that is the microphone begins anew at its end.
     pub loop_file: bool,
+    /// The film that is the camera, if it is one.
+    pub film: Option<FilmTrack>,
     /// How sound is encoded at the start.
     pub opus: OpusConfig,
     /// How sound is played.
@@ -244,7 +247,8 @@ impl Voice {
         }
         while !self.context.stop.is_stopped() {
             let now = clock::now();
-            self.mic.reopen(now, || Mic::open(&self.config.mic, self.config.loop_file, now));
+            let VoiceConfig { mic, loop_file, film, .. } = &self.config;
+            self.mic.reopen(now, || Mic::open(mic, *loop_file, film.as_ref(), now));
             self.speaker.reopen(now, || Speaker::open(&self.config.speaker, now));
             self.receive();
             self.capture();

@@ -27,6 +27,7 @@ fn start(mic: &str, speaker: &str) -> Running {
         mic: mic.parse().unwrap(),
         speaker: speaker.parse().unwrap(),
         loop_file: false,
+        film: None,
         opus,
         playout: PlayoutConfig::default(),
     };

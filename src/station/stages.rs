@@ -4,6 +4,7 @@ use super::config::MediaConfig;
 use crate::codec::opus::OpusConfig;
 use crate::device::audio::{MicSpec, SpeakerSpec};
 use crate::device::camera::{CameraRequest, CameraSpec};
+use crate::device::file::{FilmClock, FilmTrack};
 use crate::media::{DecodedFrame, EncodedFrame, Size, SoundPacket};
 use crate::ring::{Consumer, Lent, Pool, Producer, fifo, mailbox};
 use crate::stage::capture::CaptureStats;
@@ -87,6 +88,7 @@ impl Stages {
                 speaker: Health::new(net.clone()),
             },
             stats: StageStats::default(),
+            film: FilmClock::default(),
             threads: Vec::new(),
         };
         let (encoded, knobs) = starter.camera_to_net()?;
@@ -138,6 +140,8 @@ struct Starter<'m> {
     context: Context,
     healths: Healths,
     stats: StageStats,
+    /// Keeps a film's sound in step with its picture.
+    film: FilmClock,
     threads: Vec<(&'static str, JoinHandle<()>)>,
 }
 
@@ -170,8 +174,13 @@ impl Starter<'_> {
         if media.camera == CameraSpec::None {
             return Ok((encoded, knobs));
         }
-        let request =
-            CameraRequest { size: media.size, rate_hz: media.rate_hz, prefer: media.codec, looped: media.looped };
+        let request = CameraRequest {
+            size: media.size,
+            rate_hz: media.rate_hz,
+            prefer: media.codec,
+            looped: media.looped,
+            film: self.film.clone(),
+        };
         let config = CompressConfig { codec: media.codec, near: media.near, quality: JPEG_QUALITY };
         let (health, stats) = (self.healths.camera.clone(), &self.stats);
         let capture = capture::spawn(
@@ -226,6 +235,10 @@ impl Starter<'_> {
                 mic: media.mic.clone(),
                 speaker: media.speaker.clone(),
                 loop_file: media.looped,
+                film: match &media.camera {
+                    CameraSpec::File(path) => Some(FilmTrack { path: path.clone(), clock: self.film.clone() }),
+                    _ => None,
+                },
                 opus,
                 playout: PlayoutConfig::default(),
             };
