@@ -226,8 +226,8 @@ fn resample(resampler: &mut Async<f32>, input: &[f32], output: &mut [f32]) -> us
 mod tests {
     //! Goal: a tone is the same tone in every layout. Method: there and back, and Goertzel's algorithm.
 
-    use super::super::tone::tests::goertzel;
     use super::*;
+    use crate::media::tests::goertzel;
     use proptest::prelude::*;
 
     const FORMATS: [SampleFormat; 6] = [

@@ -16,7 +16,7 @@ use crate::sys::poll::{self, Wait};
 use crate::sys::wake::Wake;
 use crate::sys::{clock, sched};
 use crate::time::{Instant, earliest};
-use crate::voice::{Playout, PlayoutConfig, Talk};
+use crate::voice::{Playout, PlayoutConfig, Talk, Tone, Tones, VOLUME_MAX, Volume};
 use nix::poll::{PollFd, PollFlags};
 use std::os::fd::AsFd;
 use std::sync::Arc;
@@ -48,10 +48,21 @@ pub struct VoiceConfig {
 }
 
 /// What others set while the stage runs.
+///
+/// A muted microphone goes on sending, and what it sends is zeros: the far side sees a stream that lives, and keeps its
+/// playout in step for when somebody speaks again.
 #[derive(Debug)]
 pub struct VoiceKnobs {
-    /// The microphone sends silence.
-    pub muted: AtomicBool,
+    /// The microphone is muted.
+    pub is_muted: AtomicBool,
+    /// The microphone is muted but while [`VoiceKnobs::is_talk_held`].
+    pub is_push_to_talk: AtomicBool,
+    /// The button is held that one talks by. Whoever has muted the microphone stays muted for all that.
+    pub is_talk_held: AtomicBool,
+    /// The loudspeaker's volume, 0 to [`VOLUME_MAX`].
+    pub volume_percent: AtomicU8,
+    /// The number of the tone that sounds; see [`VoiceKnobs::set_tone`].
+    tone: AtomicU8,
     /// There is no peer: nothing is encoded and nothing sent.
     pub paused: AtomicBool,
     /// The loss that the far side reports, in percent.
@@ -64,11 +75,32 @@ impl VoiceKnobs {
     /// As the encoder's configuration says; not muted, and paused until there is a peer.
     pub fn new(opus: &OpusConfig) -> VoiceKnobs {
         VoiceKnobs {
-            muted: AtomicBool::new(false),
+            is_muted: AtomicBool::new(false),
+            is_push_to_talk: AtomicBool::new(false),
+            is_talk_held: AtomicBool::new(false),
+            volume_percent: AtomicU8::new(VOLUME_MAX),
+            tone: AtomicU8::new(0),
             paused: AtomicBool::new(true),
             expected_loss_percent: AtomicU8::new(opus.expected_loss_percent),
             bitrate_bps: AtomicU32::new(opus.bitrate_bps),
         }
+    }
+
+    /// Sounds a tone from its beginning, in a call or without one, until another is set or none.
+    pub fn set_tone(&self, tone: Option<Tone>) {
+        self.tone.store(tone.map_or(0, Tone::number), Ordering::Relaxed);
+    }
+
+    /// The tone that sounds.
+    pub fn tone(&self) -> Option<Tone> {
+        Tone::from_number(self.tone.load(Ordering::Relaxed))
+    }
+
+    /// Whether what the microphone hears stays here.
+    pub fn is_silent(&self) -> bool {
+        let [is_muted, is_push_to_talk, is_talk_held] =
+            [&self.is_muted, &self.is_push_to_talk, &self.is_talk_held].map(|knob| knob.load(Ordering::Relaxed));
+        is_muted || is_push_to_talk && !is_talk_held
     }
 }
 
@@ -148,6 +180,8 @@ pub fn spawn(context: Context, config: VoiceConfig, ports: VoicePorts) -> std::i
         knobs: ports.knobs,
         stats: ports.stats,
         config,
+        tones: Tones::default(),
+        volume: Volume::default(),
         was_paused: true,
         near: [0; PERIOD],
         far: [0; PERIOD],
@@ -235,6 +269,8 @@ struct Voice {
     from_net_wake: Wake,
     knobs: Arc<VoiceKnobs>,
     stats: Arc<VoiceStats>,
+    tones: Tones,
+    volume: Volume,
     was_paused: bool,
     near: Period,
     far: Period,
@@ -317,8 +353,7 @@ impl Voice {
         self.talk.set_expected_loss(self.knobs.expected_loss_percent.load(Ordering::Relaxed))?;
         self.talk.set_bitrate(self.knobs.bitrate_bps.load(Ordering::Relaxed))?;
         let mut packet = SoundPacket { sequence: 0, captured_at, payload: heapless::Vec::new() };
-        let muted = self.knobs.muted.load(Ordering::Relaxed);
-        self.talk.handle_near_end(&self.near, captured_at, muted, &mut packet)?;
+        self.talk.handle_near_end(&self.near, captured_at, self.knobs.is_silent(), &mut packet)?;
         match self.to_net.put(packet) {
             Ok(()) => self.stats.sent.bump(),
             Err(_) => self.stats.dropped_full.bump(),
@@ -338,6 +373,8 @@ impl Voice {
                 Err(fault) => return self.speaker.fail(fault, now),
             }
             let played = self.playout.pull(now, &mut self.far);
+            self.tones.mix(self.knobs.tone(), &mut self.far);
+            self.volume.handle(self.knobs.volume_percent.load(Ordering::Relaxed), &mut self.far);
             let heard_at = match speaker.write(now, &self.far) {
                 Ok(heard_at) => heard_at,
                 Err(fault) => return self.speaker.fail(fault, now),

@@ -6,8 +6,8 @@ use super::super::tests::memory_file;
 use super::super::{FileSource, FilmClock};
 use super::*;
 use crate::device::VideoSource;
-use crate::device::tone::tests::goertzel;
 use crate::media::PERIOD;
+use crate::media::tests::goertzel;
 use std::os::fd::AsRawFd;
 
 const START: Instant = Instant::from_millis(5_000);
