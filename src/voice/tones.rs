@@ -125,8 +125,7 @@ pub struct Tones {
 impl Tones {
     /// Adds the next period of the tone that is wanted. Another one than before begins after the one before has faded.
     pub fn mix(&mut self, wanted: Option<Tone>, period: &mut Period) {
-        let is_over = self.tone != wanted;
-        if is_over && self.is_silent() {
+        if self.tone != wanted && self.is_silent() {
             *self = Tones { tone: wanted, ..Tones::default() };
         }
         let Some(tone) = self.tone else { return };
