@@ -75,8 +75,8 @@ FUZZ_BINS     = $(basename $(notdir $(wildcard tests/fuzz/targets/*.rs)))
 fuzz: setup ## every parser of foreign bytes against random ones (FUZZ_SECONDS=60 each)
 	$(if $(SANITIZER),RUSTC_BOOTSTRAP=1) RUSTFLAGS="$(FUZZ_FLAGS) $(if $(SANITIZER),-Zsanitizer=$(SANITIZER))" \
 		$(CARGO) build --manifest-path tests/fuzz/Cargo.toml --target-dir target/fuzz --release --target $(FUZZ_TARGET)
+	@target/fuzz/$(FUZZ_TARGET)/release/seeds target/fuzz/corpus $(FUZZ_BINS)
 	@set -e; for bin in $(FUZZ_BINS); do \
-		mkdir -p target/fuzz/corpus/$$bin; \
 		echo "fuzz $$bin, $(FUZZ_SECONDS) s"; \
 		target/fuzz/$(FUZZ_TARGET)/release/$$bin -max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=2048 -max_len=4096 \
 			-timeout=10 -print_final_stats=1 -artifact_prefix=target/fuzz/$$bin- target/fuzz/corpus/$$bin \

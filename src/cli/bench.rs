@@ -4,10 +4,14 @@
 //! a little larger, but not meaningless. The pictures move and have sensor noise of sigma 2. The last rows are what the
 //! tutorial that visavis grew out of pays for the same picture: zlib at level 9 over raw BGR.
 
+mod link;
+
+use crate::card::{self, Card, Manner, Overlay, Sheet};
 use crate::codec::clip::{Clip, psnr_luma};
-use crate::codec::convert::{Converter, Scaler, to_rgb565, to_xrgb};
+use crate::codec::convert::{Converter, Scaler};
 use crate::codec::{CodecError, Decoder, Encoder, EncoderConfig, VideoDecoder, VideoEncoder};
 use crate::device::FrameBuffer;
+use crate::device::blit::{Blit, PackedTarget, PixelLayout, PlanarTarget};
 use crate::media::{ColourRange, EncodedFrame, FrameView, Picture, PixelFormat, Plane, Size, VideoCodec, VideoFormat};
 use crate::ring::{Pool, mailbox};
 use crate::sys::clock;
@@ -88,7 +92,9 @@ pub fn measure(size: Size, bitrate_bps: u32, frames: usize) -> Result<Vec<Row>, 
     ] {
         work.code(name, codec, near, &mut rows)?;
     }
-    work.screen(&mut rows)?;
+    work.link(&mut rows)?;
+    work.card(&mut rows);
+    work.screen(&mut rows);
     work.tutorial(&mut rows)?;
     Ok(rows)
 }
@@ -242,13 +248,51 @@ impl Work {
         Ok(())
     }
 
-    fn screen(&self, rows: &mut Vec<Row>) -> Result<(), CodecError> {
-        let stride = self.size.width as usize * 4;
-        let (mut buffer, mut line) = (vec![0; stride * self.size.height as usize], Vec::new());
-        let xrgb = median_ms(self.frames, |n| to_xrgb(self.picture(n), &mut buffer, stride))?;
-        let rgb565 = median_ms(self.frames, |n| to_rgb565(self.picture(n), &mut buffer, stride / 2, &mut line))?;
-        rows.extend([self.row("present", "to XRGB8888", xrgb), self.row("present", "to RGB565", rgb565)]);
-        Ok(())
+    /// What the station itself draws, when there is something to say.
+    fn card(&self, rows: &mut Vec<Row>) {
+        let mut picture = Picture::new(self.size);
+        let text = Card::NoPicture { peer: "kitchen".into(), why: "its camera does not answer".into() };
+        let manner = Manner::default();
+        let whole = median_ms(self.frames, |_| {
+            card::draw(black_box(&text), &manner, &mut picture);
+            Ok(())
+        });
+        let mut sheet = Sheet::default();
+        sheet.set(&Overlay::note("no sound from kitchen"), &manner);
+        let band = median_ms(self.frames, |_| {
+            sheet.lay_on(black_box(&mut picture), None);
+            Ok(())
+        });
+        for (what, cost) in [("a whole card", whole), ("a line across the picture", band)] {
+            rows.push(self.row("card", what, cost.unwrap_or_default()));
+        }
+    }
+
+    /// The picture brought into a screen's memory, as KMS and fbdev are given it. Memory that is mapped from a graphics
+    /// chip may be slower to write.
+    fn screen(&self, rows: &mut Vec<Row>) {
+        let hd = Size::new(1920, 1080);
+        for (what, layout, size) in [
+            ("to XRGB8888", PixelLayout::Xrgb8888, self.size),
+            ("to RGB565", PixelLayout::Rgb565, self.size),
+            ("to XRGB8888 of 1920x1080", PixelLayout::Xrgb8888, hd),
+        ] {
+            let stride_bytes = size.width as usize * layout.bytes();
+            let (mut blit, mut data) = (Blit::default(), vec![0; stride_bytes * size.height as usize]);
+            let cost = median_ms(self.frames, |n| {
+                let data = data.as_mut_slice();
+                blit.packed(self.picture(n), &mut PackedTarget { data, stride_bytes, size, layout });
+                Ok(())
+            });
+            rows.push(self.row("present", what, cost.unwrap_or_default()));
+        }
+        let (mut blit, mut out) = (Blit::default(), Picture::new(self.size));
+        let strides = [out.stride_bytes(), out.stride_bytes() / 2, out.stride_bytes() / 2];
+        let cost = median_ms(self.frames, |n| {
+            blit.planes(self.picture(n), &mut PlanarTarget { size: self.size, planes: out.planes_mut(), strides });
+            Ok(())
+        });
+        rows.push(self.row("present", "to a plane of I420", cost.unwrap_or_default()));
     }
 
     /// zlib at level 9 over the raw BGR picture, and back. Few frames: each takes as long as ten of ours.
@@ -260,11 +304,13 @@ impl Work {
             .pictures
             .iter()
             .map(|picture| {
-                let mut xrgb = vec![0; self.size.pixels() * 4];
-                to_xrgb(picture, &mut xrgb, self.size.width as usize * 4)?;
-                Ok(xrgb.as_chunks::<4>().0.iter().flat_map(|pixel| [pixel[0], pixel[1], pixel[2]]).collect())
+                let (size, layout) = (self.size, PixelLayout::Xrgb8888);
+                let stride_bytes = size.width as usize * layout.bytes();
+                let mut xrgb = vec![0; stride_bytes * size.height as usize];
+                Blit::default().packed(picture, &mut PackedTarget { data: &mut xrgb, stride_bytes, size, layout });
+                xrgb.as_chunks::<4>().0.iter().flat_map(|pixel| [pixel[0], pixel[1], pixel[2]]).collect()
             })
-            .collect::<Result<_, CodecError>>()?;
+            .collect();
         let (mut packed, mut back) = (Vec::with_capacity(bytes * 2), vec![0; bytes]);
         let mut total = 0;
         let encode = median_ms(frames, |n| {
@@ -294,7 +340,7 @@ mod tests {
     #[test]
     fn every_stage_has_a_figure() {
         let rows = measure(Size::new(96, 64), 300_000, 2).unwrap();
-        for stage in ["capture", "convert", "scale", "encode", "decode", "present"] {
+        for stage in ["capture", "convert", "scale", "encode", "decode", "packetise", "encrypt", "card", "present"] {
             assert!(rows.iter().any(|row| row.stage == stage), "{stage}");
         }
         assert!(rows.iter().all(|row| row.cpu_ms.is_finite() && row.mbit_s.is_none_or(|rate| rate > 0.0)));

@@ -7,6 +7,7 @@ use crate::call::Whom;
 use crate::config::{CONFIG_FILE, Config, Line};
 use crate::device::audio::{Mic, MicSpec, Speaker, SpeakerSpec};
 use crate::device::camera::{Camera, CameraRequest, CameraSpec};
+use crate::device::file::FilmClock;
 use crate::device::screen::{Screen, ScreenSpec};
 use crate::device::y4m_sink::Y4mTarget;
 use crate::device::{VideoSink, VideoSource};
@@ -91,7 +92,13 @@ fn camera(media: &MediaConfig) -> Probed {
         CameraSpec::Y4m(path) => return readable(path),
         _ => {}
     }
-    let request = CameraRequest { size: media.size, rate_hz: media.rate_hz, prefer: media.codec, looped: media.looped };
+    let request = CameraRequest {
+        size: media.size,
+        rate_hz: media.rate_hz,
+        prefer: media.codec,
+        looped: media.looped,
+        film: FilmClock::default(),
+    };
     match Camera::open(&media.camera, &request, clock::now()) {
         Ok(Some(camera)) => {
             let format = camera.format();
@@ -125,7 +132,11 @@ fn microphone(media: &MediaConfig) -> Probed {
     match &media.mic {
         MicSpec::None => Ok("nothing is sent".into()),
         MicSpec::Wav(path) if path == Path::new("-") => Ok("is read when the station runs".into()),
-        spec => Mic::open(spec, media.looped, clock::now()).map(|_| "works".into()).map_err(|fault| fault.to_string()),
+        spec => {
+            let film = media.film(&FilmClock::default());
+            let opened = Mic::open(spec, media.looped, film.as_ref(), clock::now());
+            opened.map(|_| "works".into()).map_err(|fault| fault.to_string())
+        }
     }
 }
 

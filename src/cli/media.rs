@@ -18,7 +18,8 @@ pub(super) struct Media {
     /// Screen: drm, drm:card0/HDMI-A-1, fbdev:/dev/fb0, y4m:PATH|-, png:DIR, none
     #[arg(long, value_name = "SINK")]
     screen: Option<ScreenSpec>,
-    /// Microphone: alsa:NAME, tone, wav:PATH|-, none
+    /// Microphone: alsa:NAME, tone, wav:PATH|-, film (the sound of --camera file:PATH), none; a film whose sound can be
+    /// played (PCM) brings it by itself
     #[arg(long, value_name = "SOURCE")]
     mic: Option<MicSpec>,
     /// Loudspeaker: alsa:NAME, wav:PATH|-, none
@@ -69,10 +70,12 @@ pub(super) struct Defaults {
 impl Media {
     /// The station's configuration of it.
     pub(super) fn config(&self, defaults: Defaults) -> MediaConfig {
+        let camera = self.camera.clone().unwrap_or(defaults.camera);
+        let mic = self.mic.clone().or_else(|| MicSpec::of_camera(&camera)).unwrap_or(defaults.mic);
         MediaConfig {
-            camera: self.camera.clone().unwrap_or(defaults.camera),
+            camera,
             screen: self.screen.clone().unwrap_or(defaults.screen),
-            mic: self.mic.clone().unwrap_or(defaults.mic),
+            mic,
             speaker: self.speaker.clone().unwrap_or(defaults.speaker),
             codec: self.codec.into(),
             near: self.near,

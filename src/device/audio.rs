@@ -1,10 +1,12 @@
 //! Which microphone and which loudspeaker: what the user types, and what it opens.
 
 use super::alsa::{AlsaCapture, AlsaPlayback};
+use super::camera::CameraSpec;
+use super::file::{FilmClock, FilmSound, FilmTrack};
 use super::pace::Pace;
 use super::tone::{TONE_HZ, Tone};
 use super::wav::{WavSink, WavSource};
-use super::{AudioSink, AudioSource, Fault};
+use super::{AudioSink, AudioSource, Fault, FaultKind};
 use crate::media::{PERIOD_TIME, Period, SAMPLE_RATE_HZ};
 use crate::sys::poll::Wait;
 use crate::time::Instant;
@@ -12,7 +14,7 @@ use core::fmt;
 use core::str::FromStr;
 use std::path::PathBuf;
 
-/// A microphone, as typed: `alsa:NAME`, `tone[:HZ]`, `wav:PATH`, `wav:-` or `none`.
+/// A microphone, as typed: `alsa:NAME`, `tone[:HZ]`, `wav:PATH`, `wav:-`, `film` or `none`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MicSpec {
     /// An ALSA PCM device, as `visavis devices` or `arecord -L` names it.
@@ -21,6 +23,8 @@ pub enum MicSpec {
     Tone(u32),
     /// A WAV file, or standard input for `-`.
     Wav(PathBuf),
+    /// The sound of the film that is the camera.
+    Film,
     /// No microphone: nothing is sent.
     None,
 }
@@ -62,6 +66,23 @@ fn wav_path(path: &str) -> Result<PathBuf, SpecError> {
     Ok(path.into())
 }
 
+impl MicSpec {
+    /// The microphone that goes with a camera where nobody chose one: a film's own sound if it can be played. Where it
+    /// cannot, the log says why.
+    pub fn of_camera(camera: &CameraSpec) -> Option<MicSpec> {
+        let CameraSpec::File(path) = camera else { return None };
+        match FilmSound::open(path, FilmClock::default(), Instant::ZERO) {
+            Ok(sound) => sound.map(|_| MicSpec::Film),
+            // A film that is not there yet is the camera's to wait for.
+            Err(fault) if fault.kind == FaultKind::Absent => None,
+            Err(fault) => {
+                tracing::warn!("{fault}");
+                None
+            }
+        }
+    }
+}
+
 impl FromStr for MicSpec {
     type Err = SpecError;
 
@@ -76,9 +97,10 @@ impl FromStr for MicSpec {
                     .ok_or_else(|| SpecError("`tone:` wants a frequency in whole Hz, from 1 to 23999".into()))
             }
             None if typed == "tone" => Ok(MicSpec::Tone(TONE_HZ)),
+            None if typed == "film" => Ok(MicSpec::Film),
             None if typed == "none" => Ok(MicSpec::None),
             _ => Err(SpecError(format!(
-                "`{typed}` is no microphone: try alsa:default, tone, tone:1000, wav:FILE, wav:- or none"
+                "`{typed}` is no microphone: try alsa:default, tone, tone:1000, wav:FILE, wav:-, film or none"
             ))),
         }
     }
@@ -103,6 +125,7 @@ impl fmt::Display for MicSpec {
             MicSpec::Alsa(name) => write!(f, "alsa:{name}"),
             MicSpec::Tone(hertz) => write!(f, "tone:{hertz}"),
             MicSpec::Wav(path) => write!(f, "wav:{}", path.display()),
+            MicSpec::Film => f.write_str("film"),
             MicSpec::None => f.write_str("none"),
         }
     }
@@ -127,23 +150,34 @@ pub enum Mic {
     Tone(Tone),
     /// A file.
     Wav(WavSource),
+    /// A film's sound.
+    Film(FilmSound),
     /// Never has anything.
     None,
 }
 
 impl Mic {
-    /// Opens what the spec names; a file begins anew at its end where `looped`.
+    /// Opens what the spec names; a file begins anew at its end where `looped`. `film` is the camera, where that is one.
     ///
     /// # Errors
     /// A [`Fault`] with what to do about it.
-    pub fn open(spec: &MicSpec, looped: bool, now: Instant) -> Result<Mic, Fault> {
+    pub fn open(spec: &MicSpec, looped: bool, film: Option<&FilmTrack>, now: Instant) -> Result<Mic, Fault> {
         Ok(match spec {
             MicSpec::Alsa(name) => Mic::Alsa(AlsaCapture::open(name, now)?),
             MicSpec::Tone(hertz) => Mic::Tone(Tone::new(*hertz, now)),
             MicSpec::Wav(path) => Mic::Wav(WavSource::open(path, looped, now)?),
+            MicSpec::Film => Mic::Film(open_film(film, now)?),
             MicSpec::None => Mic::None,
         })
     }
+}
+
+fn open_film(film: Option<&FilmTrack>, now: Instant) -> Result<FilmSound, Fault> {
+    let refused = |why: &str| Fault::plain(FaultKind::Unusable, "film", "be the microphone", why);
+    let film =
+        film.ok_or_else(|| refused("the camera is no film; write `--camera file:PATH`, or another microphone"))?;
+    let sound = FilmSound::open(&film.path, film.clock.clone(), now)?;
+    sound.ok_or_else(|| refused("it has no sound; give another microphone, or `none`"))
 }
 
 impl AudioSource for Mic {
@@ -152,6 +186,7 @@ impl AudioSource for Mic {
             Mic::Alsa(mic) => mic.name(),
             Mic::Tone(mic) => mic.name(),
             Mic::Wav(mic) => mic.name(),
+            Mic::Film(mic) => mic.name(),
             Mic::None => "none",
         }
     }
@@ -161,6 +196,7 @@ impl AudioSource for Mic {
             Mic::Alsa(mic) => mic.wait(),
             Mic::Tone(mic) => mic.wait(),
             Mic::Wav(mic) => mic.wait(),
+            Mic::Film(mic) => mic.wait(),
             Mic::None => Wait::default(),
         }
     }
@@ -170,6 +206,7 @@ impl AudioSource for Mic {
             Mic::Alsa(mic) => mic.read(now, period),
             Mic::Tone(mic) => mic.read(now, period),
             Mic::Wav(mic) => mic.read(now, period),
+            Mic::Film(mic) => mic.read(now, period),
             Mic::None => Ok(None),
         }
     }
@@ -179,6 +216,7 @@ impl AudioSource for Mic {
             Mic::Alsa(mic) => mic.xruns(),
             Mic::Tone(mic) => mic.xruns(),
             Mic::Wav(mic) => mic.xruns(),
+            Mic::Film(mic) => mic.xruns(),
             Mic::None => 0,
         }
     }
@@ -295,7 +333,8 @@ mod tests {
 
     #[test]
     fn every_spec_is_read_back_as_it_prints() {
-        for typed in ["alsa:hw:CARD=A,DEV=0", "alsa:default", "tone:440", "tone:23999", "wav:/x y.wav", "wav:-", "none"]
+        for typed in
+            ["alsa:hw:CARD=A,DEV=0", "alsa:default", "tone:440", "tone:23999", "wav:/x y.wav", "wav:-", "film", "none"]
         {
             assert_eq!(typed.parse::<MicSpec>().unwrap().to_string(), typed);
         }

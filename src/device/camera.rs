@@ -1,6 +1,6 @@
 //! Where pictures come from: the closed set of cameras and what stands in for one.
 
-use super::file::{FileSource, Y4mPipe};
+use super::file::{FileSource, FilmClock, Y4mPipe};
 use super::pattern::Pattern;
 use super::v4l2::V4l2;
 use super::{Fault, FrameBuffer, VideoSource};
@@ -68,7 +68,7 @@ impl fmt::Display for CameraSpec {
 }
 
 /// What is wanted of the camera. A device comes as near to it as it can; a file is what it is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct CameraRequest {
     /// Picture size; 640x480 where nobody says.
     pub size: Option<Size>,
@@ -78,6 +78,8 @@ pub struct CameraRequest {
     pub prefer: VideoCodec,
     /// Whether a file starts again at its end.
     pub looped: bool,
+    /// What a film tells when it began, for its sound.
+    pub film: FilmClock,
 }
 
 impl CameraRequest {
@@ -135,7 +137,11 @@ impl Camera {
                 Ok(pipe) => Camera::Pipe(pipe),
                 Err(file) => Camera::File(FileSource::open_y4m(path.display(), file, request.looped, now)?),
             },
-            CameraSpec::File(path) => Camera::File(FileSource::open(path, request.looped, now)?),
+            CameraSpec::File(path) => {
+                let mut film = FileSource::open(path, request.looped, now)?;
+                film.tell(request.film.clone());
+                Camera::File(film)
+            }
             CameraSpec::None => return Ok(None),
         }))
     }

@@ -83,6 +83,20 @@ pub(super) struct Layout {
 }
 
 impl Layout {
+    /// What a file says of itself.
+    ///
+    /// # Errors
+    /// Channels or a rate that are not adapted, in plain words.
+    pub fn new(format: SampleFormat, channels: usize, rate_hz: u32) -> Result<Layout, String> {
+        if channels == 0 || channels > CHANNELS_MAX {
+            return Err(format!("{channels} channels are not supported: 1 to {CHANNELS_MAX} are"));
+        }
+        if !RATES_HZ.contains(&rate_hz) {
+            return Err(format!("{rate_hz} Hz is not supported: {} to {} Hz are", RATES_HZ.start(), RATES_HZ.end()));
+        }
+        Ok(Layout { format, channels, rate_hz })
+    }
+
     /// Bytes of one sample of each channel.
     pub fn frame_bytes(self) -> usize {
         self.format.bytes() * self.channels
@@ -212,8 +226,8 @@ fn resample(resampler: &mut Async<f32>, input: &[f32], output: &mut [f32]) -> us
 mod tests {
     //! Goal: a tone is the same tone in every layout. Method: there and back, and Goertzel's algorithm.
 
-    use super::super::tone::tests::goertzel;
     use super::*;
+    use crate::media::tests::goertzel;
     use proptest::prelude::*;
 
     const FORMATS: [SampleFormat; 6] = [

@@ -56,20 +56,11 @@ impl AudioSource for Tone {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
     //! Goal: the tone has the frequency and the level it says. Method: Goertzel's algorithm over a second.
 
     use super::*;
-
-    /// Amplitude of one frequency in `sound`.
-    pub(in super::super) fn goertzel(sound: &[i16], hertz: f64) -> f64 {
-        let omega = core::f64::consts::TAU * hertz / f64::from(SAMPLE_RATE_HZ);
-        let (mut s1, mut s2) = (0.0, 0.0);
-        for sample in sound {
-            (s1, s2) = (f64::from(*sample) + 2.0 * omega.cos() * s1 - s2, s1);
-        }
-        2.0 * (s1 * s1 + s2 * s2 - 2.0 * omega.cos() * s1 * s2).max(0.0).sqrt() / sound.len() as f64
-    }
+    use crate::media::tests::goertzel;
 
     #[test]
     fn a_second_of_tone_is_that_frequency_and_no_other() {

@@ -1,7 +1,7 @@
 //! The header of a WAV file (RIFF/WAVE, Microsoft's Multimedia Programming Interface 1.0, and WAVE_FORMAT_EXTENSIBLE),
 //! read as it streams in.
 
-use super::samples::{CHANNELS_MAX, Layout, RATES_HZ, SampleFormat};
+use super::samples::{Layout, SampleFormat};
 use crate::media::SAMPLE_RATE_HZ;
 
 /// A header, with all that programs put before the sound, is not longer than this; a cover picture may be that large.
@@ -68,7 +68,11 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Option<Header>, String> {
     Ok(None)
 }
 
-fn parse_format(chunk: &[u8]) -> Result<Layout, String> {
+/// Reads `WAVEFORMATEX`, which AVI has as well.
+///
+/// # Errors
+/// What is wrong with it, in plain words.
+pub(super) fn parse_format(chunk: &[u8]) -> Result<Layout, String> {
     let field = |at| u16_at(chunk, at).ok_or("its format is cut off");
     let (mut tag, channels, bits) = (field(0)?, field(2)?, field(14)?);
     let rate_hz = u32_at(chunk, 4).ok_or("its format is cut off")?;
@@ -87,14 +91,7 @@ fn parse_format(chunk: &[u8]) -> Result<Layout, String> {
         }
         _ => return Err(format!("its coding {tag:#x} is not supported: only PCM and float are")),
     };
-    let channels = usize::from(channels);
-    if channels == 0 || channels > CHANNELS_MAX {
-        return Err(format!("{channels} channels are not supported: 1 to {CHANNELS_MAX} are"));
-    }
-    if !RATES_HZ.contains(&rate_hz) {
-        return Err(format!("{rate_hz} Hz is not supported: {} to {} Hz are", RATES_HZ.start(), RATES_HZ.end()));
-    }
-    Ok(Layout { format, channels, rate_hz })
+    Layout::new(format, usize::from(channels), rate_hz)
 }
 
 /// Bytes of the header that [`header`] makes.

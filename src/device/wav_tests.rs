@@ -2,8 +2,9 @@
 //! directory of the test's own, simulated time.
 
 use super::super::samples::{Layout, SampleFormat, Writer};
-use super::super::tone::{Tone, tests::goertzel};
+use super::super::tone::Tone;
 use super::*;
+use crate::media::tests::goertzel;
 use proptest::prelude::*;
 use std::path::PathBuf;
 

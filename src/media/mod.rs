@@ -14,3 +14,6 @@ pub use encoded::{EncodedFrame, VideoCodec};
 pub use level::Level;
 pub use picture::{ColourRange, FrameView, Picture, PixelFormat, Plane, Size, VideoFormat};
 pub use sound::{PERIOD, PERIOD_TIME, Period, SAMPLE_RATE_HZ, SOUND_BYTES_MAX, SoundPacket};
+
+#[cfg(test)]
+pub(crate) mod tests;

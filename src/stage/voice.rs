@@ -7,6 +7,7 @@ use super::{Context, Health, Pause, State};
 use crate::codec::CodecError;
 use crate::codec::opus::OpusConfig;
 use crate::device::audio::{Mic, MicSpec, Speaker, SpeakerSpec};
+use crate::device::file::FilmTrack;
 use crate::device::{AudioSink, AudioSource, Fault, FaultKind};
 use crate::media::{PERIOD, Period, SoundPacket};
 use crate::ring::{Consumer, Producer};
@@ -15,7 +16,7 @@ use crate::sys::poll::{self, Wait};
 use crate::sys::wake::Wake;
 use crate::sys::{clock, sched};
 use crate::time::{Instant, earliest};
-use crate::voice::{Playout, PlayoutConfig, Talk};
+use crate::voice::{Playout, PlayoutConfig, Talk, Tone, Tones, VOLUME_MAX, Volume};
 use nix::poll::{PollFd, PollFlags};
 use std::os::fd::AsFd;
 use std::sync::Arc;
@@ -38,6 +39,8 @@ pub struct VoiceConfig {
     pub speaker: SpeakerSpec,
     /// Whether a file that is the microphone begins anew at its end.
     pub loop_file: bool,
+    /// The film that is the camera, if it is one.
+    pub film: Option<FilmTrack>,
     /// How sound is encoded at the start.
     pub opus: OpusConfig,
     /// How sound is played.
@@ -45,10 +48,17 @@ pub struct VoiceConfig {
 }
 
 /// What others set while the stage runs.
+///
+/// A muted microphone goes on sending, and what it sends is zeros: the far side sees a stream that lives, and keeps its
+/// playout in step for when somebody speaks again.
 #[derive(Debug)]
 pub struct VoiceKnobs {
-    /// The microphone sends silence.
-    pub muted: AtomicBool,
+    /// The microphone is muted.
+    pub is_muted: AtomicBool,
+    /// The loudspeaker's volume, 0 to [`VOLUME_MAX`].
+    pub volume_percent: AtomicU8,
+    /// The number of the tone that sounds; see [`VoiceKnobs::set_tone`].
+    tone: AtomicU8,
     /// There is no peer: nothing is encoded and nothing sent.
     pub paused: AtomicBool,
     /// The loss that the far side reports, in percent.
@@ -61,11 +71,23 @@ impl VoiceKnobs {
     /// As the encoder's configuration says; not muted, and paused until there is a peer.
     pub fn new(opus: &OpusConfig) -> VoiceKnobs {
         VoiceKnobs {
-            muted: AtomicBool::new(false),
+            is_muted: AtomicBool::new(false),
+            volume_percent: AtomicU8::new(VOLUME_MAX),
+            tone: AtomicU8::new(0),
             paused: AtomicBool::new(true),
             expected_loss_percent: AtomicU8::new(opus.expected_loss_percent),
             bitrate_bps: AtomicU32::new(opus.bitrate_bps),
         }
+    }
+
+    /// Sounds a tone from its beginning, in a call or without one, until another is set or none.
+    pub fn set_tone(&self, tone: Option<Tone>) {
+        self.tone.store(tone.map_or(0, Tone::number), Ordering::Relaxed);
+    }
+
+    /// The tone that sounds.
+    pub fn tone(&self) -> Option<Tone> {
+        Tone::from_number(self.tone.load(Ordering::Relaxed))
     }
 }
 
@@ -145,6 +167,8 @@ pub fn spawn(context: Context, config: VoiceConfig, ports: VoicePorts) -> std::i
         knobs: ports.knobs,
         stats: ports.stats,
         config,
+        tones: Tones::default(),
+        volume: Volume::default(),
         was_paused: true,
         near: [0; PERIOD],
         far: [0; PERIOD],
@@ -232,6 +256,8 @@ struct Voice {
     from_net_wake: Wake,
     knobs: Arc<VoiceKnobs>,
     stats: Arc<VoiceStats>,
+    tones: Tones,
+    volume: Volume,
     was_paused: bool,
     near: Period,
     far: Period,
@@ -244,7 +270,8 @@ impl Voice {
         }
         while !self.context.stop.is_stopped() {
             let now = clock::now();
-            self.mic.reopen(now, || Mic::open(&self.config.mic, self.config.loop_file, now));
+            let VoiceConfig { mic, loop_file, film, .. } = &self.config;
+            self.mic.reopen(now, || Mic::open(mic, *loop_file, film.as_ref(), now));
             self.speaker.reopen(now, || Speaker::open(&self.config.speaker, now));
             self.receive();
             self.capture();
@@ -313,8 +340,8 @@ impl Voice {
         self.talk.set_expected_loss(self.knobs.expected_loss_percent.load(Ordering::Relaxed))?;
         self.talk.set_bitrate(self.knobs.bitrate_bps.load(Ordering::Relaxed))?;
         let mut packet = SoundPacket { sequence: 0, captured_at, payload: heapless::Vec::new() };
-        let muted = self.knobs.muted.load(Ordering::Relaxed);
-        self.talk.handle_near_end(&self.near, captured_at, muted, &mut packet)?;
+        let is_muted = self.knobs.is_muted.load(Ordering::Relaxed);
+        self.talk.handle_near_end(&self.near, captured_at, is_muted, &mut packet)?;
         match self.to_net.put(packet) {
             Ok(()) => self.stats.sent.bump(),
             Err(_) => self.stats.dropped_full.bump(),
@@ -334,6 +361,8 @@ impl Voice {
                 Err(fault) => return self.speaker.fail(fault, now),
             }
             let played = self.playout.pull(now, &mut self.far);
+            self.tones.mix(self.knobs.tone(), &mut self.far);
+            self.volume.handle(self.knobs.volume_percent.load(Ordering::Relaxed), &mut self.far);
             let heard_at = match speaker.write(now, &self.far) {
                 Ok(heard_at) => heard_at,
                 Err(fault) => return self.speaker.fail(fault, now),

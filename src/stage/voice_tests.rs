@@ -27,6 +27,7 @@ fn start(mic: &str, speaker: &str) -> Running {
         mic: mic.parse().unwrap(),
         speaker: speaker.parse().unwrap(),
         loop_file: false,
+        film: None,
         opus,
         playout: PlayoutConfig::default(),
     };
@@ -121,4 +122,37 @@ fn paused_nothing_is_sent_and_a_full_ring_drops_and_counts() {
     }
     assert_eq!(a.stats.dropped_full.get(), dropped);
     a.end();
+}
+
+#[test]
+fn a_tone_sounds_though_there_is_no_call_and_under_the_volume() {
+    let a = start("none", "none");
+    a.knobs.paused.store(true, Ordering::Relaxed);
+    // Within so many periods each tone is heard, or it never is.
+    let is_heard = |goal: i64| {
+        let until = a.stats.pulled.get() + 400;
+        while a.stats.pulled.get() < until && a.stats.speaker_centi_dbfs.get_signed() < goal {
+            std::thread::yield_now();
+        }
+        a.stats.speaker_centi_dbfs.get_signed() >= goal
+    };
+    a.knobs.set_tone(Some(Tone::Busy));
+    assert!(is_heard(-2_000), "{:?}", a.stats.speaker_centi_dbfs);
+    a.knobs.volume_percent.store(0, Ordering::Relaxed);
+    while a.stats.speaker_centi_dbfs.get_signed() > -9_000 {
+        std::thread::yield_now();
+    }
+    assert_eq!(a.stats.sent.get(), 0);
+    a.end();
+}
+
+#[test]
+fn every_tone_can_be_set_and_taken_away() {
+    let knobs = VoiceKnobs::new(&OpusConfig::default());
+    for tone in Tone::ALL {
+        knobs.set_tone(Some(tone));
+        assert_eq!(knobs.tone(), Some(tone));
+    }
+    knobs.set_tone(None);
+    assert_eq!(knobs.tone(), None);
 }

@@ -3,6 +3,7 @@
 use super::socket::IpVersion;
 use crate::device::audio::{MicSpec, SpeakerSpec};
 use crate::device::camera::CameraSpec;
+use crate::device::file::{FilmClock, FilmTrack};
 use crate::device::screen::ScreenSpec;
 use crate::identity::SecretKey;
 use crate::link::Trust;
@@ -38,6 +39,14 @@ pub struct MediaConfig {
 }
 
 impl MediaConfig {
+    /// The sound of the film that is the camera, if it is one; `clock` is what its pictures go by.
+    pub(crate) fn film(&self, clock: &FilmClock) -> Option<FilmTrack> {
+        match &self.camera {
+            CameraSpec::File(path) => Some(FilmTrack { path: path.clone(), clock: clock.clone() }),
+            _ => None,
+        }
+    }
+
     /// The bitrate for pictures of `size`: the one asked for, or 6.5 bits a second for each pixel, which is 2 Mbit/s
     /// at 640x480 and 6 Mbit/s at 1280x720, where openh264's picture has no visible blocks at 30 frames a second.
     pub fn bitrate_for(&self, size: Size) -> u32 {

@@ -16,8 +16,8 @@ mod switchboard;
 mod view;
 
 pub use chat::Chat;
-pub use intercom::{Intercom, IntercomConfig, PeerSettings};
 pub use config::{ChatConfig, Config, MediaConfig, PortConfig};
+pub use intercom::{Intercom, IntercomConfig, PeerSettings};
 pub use report::Report;
 pub use resolve::resolve;
 pub use socket::IpVersion;

@@ -4,13 +4,14 @@ use super::config::MediaConfig;
 use crate::codec::opus::OpusConfig;
 use crate::device::audio::{MicSpec, SpeakerSpec};
 use crate::device::camera::{CameraRequest, CameraSpec};
+use crate::device::file::FilmClock;
 use crate::media::{DecodedFrame, EncodedFrame, Picture, Size, SoundPacket};
 use crate::ring::{Consumer, Lent, Pool, Producer, Receiver, fifo, mailbox};
 use crate::stage::capture::CaptureStats;
 use crate::stage::compress::{CompressConfig, CompressStats, Knobs};
 use crate::stage::expand::ExpandStats;
-use crate::stage::present::{Board, PresentPorts, PresentStats};
 use crate::stage::eye::{self, EYE, Eye};
+use crate::stage::present::{Board, PresentPorts, PresentStats};
 use crate::stage::tap::{TapConfig, TapEnd, TapSwitch, tap};
 use crate::stage::voice::{VoiceConfig, VoiceKnobs, VoicePorts, VoiceStats};
 use crate::stage::{Context, Health, State, capture, compress, expand, present, voice};
@@ -110,6 +111,7 @@ impl Stages {
                 speaker: Health::new(net.clone()),
             },
             stats: StageStats::default(),
+            film: FilmClock::default(),
             threads: Vec::new(),
         };
         let Seen { encoded, knobs, looks } = starter.camera_to_net()?;
@@ -163,6 +165,8 @@ struct Starter<'m> {
     context: Context,
     healths: Healths,
     stats: StageStats,
+    /// Keeps a film's sound in step with its picture.
+    film: FilmClock,
     threads: Vec<(&'static str, JoinHandle<()>)>,
 }
 
@@ -202,8 +206,13 @@ impl Starter<'_> {
         if media.camera == CameraSpec::None {
             return Ok(Seen { encoded, knobs, looks: None });
         }
-        let request =
-            CameraRequest { size: media.size, rate_hz: media.rate_hz, prefer: media.codec, looped: media.looped };
+        let request = CameraRequest {
+            size: media.size,
+            rate_hz: media.rate_hz,
+            prefer: media.codec,
+            looped: media.looped,
+            film: self.film.clone(),
+        };
         let config = CompressConfig { codec: media.codec, near: media.near, quality: JPEG_QUALITY };
         let (health, stats) = (self.healths.camera.clone(), &self.stats);
         let capture = capture::spawn(
@@ -222,7 +231,16 @@ impl Starter<'_> {
         let (to_still, still) = tap(STILL, Some(self.context.net.clone()));
         let looks = Looks { mirror: seen.switch(), eye: eye::spawn(self.context.clone(), eye, eye_wake)?, still };
         let (context, stats) = (self.context.clone(), stats.compress.clone());
-        let compress = compress::spawn(context, config, to_compress, wake, knobs.clone(), to_net, vec![mirror, to_eye, to_still], stats)?;
+        let compress = compress::spawn(
+            context,
+            config,
+            to_compress,
+            wake,
+            knobs.clone(),
+            to_net,
+            vec![mirror, to_eye, to_still],
+            stats,
+        )?;
         self.threads.push(("compress", compress));
         Ok(Seen { encoded, knobs, looks: Some((looks, seen.pictures)) })
     }
@@ -263,6 +281,7 @@ impl Starter<'_> {
                 mic: media.mic.clone(),
                 speaker: media.speaker.clone(),
                 loop_file: media.looped,
+                film: media.film(&self.film),
                 opus,
                 playout: PlayoutConfig::default(),
             };

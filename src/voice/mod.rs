@@ -2,7 +2,8 @@
 //!
 //! ```text
 //!  mic period ──▶ Talk: (echo, noise and gain: their place) · mute · meter · Opus ──▶ packet
-//!  packet ──▶ Playout: store by sequence · decode, FEC, concealment · splices · Drift ──▶ speaker period
+//!  packet ──▶ Playout: store by sequence · decode, FEC, concealment · splices · Drift ─┐
+//!                                          tone wanted ──▶ Tones ──▶ mixed · Volume ──▶ speaker period
 //! ```
 //!
 //! **Passive and pulled.** Nothing here waits. Packets are handed in as they arrive; the playback card's clock pulls one
@@ -21,11 +22,15 @@ mod playout;
 mod splice;
 mod store;
 mod talk;
+mod tones;
+mod volume;
 
 pub use drift::{DRIFT_MAX_PPM, Drift};
 pub use meter::Meter;
 pub use playout::{Played, Playout, PlayoutConfig, PlayoutCounters};
 pub use talk::Talk;
+pub use tones::{TONE_PEAK, Tone, Tones};
+pub use volume::{VOLUME_MAX, Volume};
 
 #[cfg(test)]
 mod drift_tests;

@@ -180,6 +180,7 @@ mod tests {
         };
         assert!(level(&mut talk, false) > -20.0);
         assert!(level(&mut talk, true) < -70.0);
+        assert_eq!(talk.work, [0; PERIOD], "what is encoded is zeros");
         assert!(talk.near_dbfs() > -20.0, "the meter shows the microphone, muted or not");
     }
 }

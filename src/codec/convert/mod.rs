@@ -1,14 +1,11 @@
-//! From what a camera lends to what an encoder takes, and from a decoded picture to what a screen shows.
+//! From what a camera lends to what an encoder takes.
 //!
 //! [`Converter`] makes a planar 4:2:0 picture of the wanted size out of any source format; [`Scaler`] does the same
-//! for pictures; [`ScreenWriter`] turns pictures into RGB. **Levels are never converted, only carried**
+//! for pictures. **Levels are never converted, only carried**
 //! ([`Picture::range`](crate::media::Picture::range)): the one that shows the picture undoes them. Once each size has been met, nothing here
 //! allocates.
 
 mod plane;
-mod screen;
-
-pub use screen::{ScreenFormat, ScreenWriter, to_rgb565, to_xrgb};
 
 use super::CodecError;
 use super::mjpeg::JpegReader;
@@ -16,7 +13,7 @@ use crate::media::{ColourRange, FrameView, Picture, Plane, Size, VideoFormat};
 use plane::{PlaneMut, PlaneScaler};
 use yuv::{BufferStoreMut, YuvPackedImage, YuvPlanarImageMut, yuyv422_to_yuv420};
 
-pub(super) fn library(error: impl core::fmt::Display) -> CodecError {
+fn library(error: impl core::fmt::Display) -> CodecError {
     CodecError::Library(format!("pixel conversion: {error}"))
 }
 

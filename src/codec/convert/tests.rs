@@ -143,45 +143,6 @@ proptest! {
             prop_assert!((low.saturating_sub(1)..=high.saturating_add(1)).contains(&got), "{x},{y}: {got} of {around:?}");
         }
     }
-
-    #[test]
-    fn screens_show_the_colours_of_bt_601(w in 1u32..70, h in 1u32..50, extra in 0usize..9, full in any::<bool>()) {
-        let size = Size::new(w, h);
-        let mut source = picture(size);
-        source.range = if full { ColourRange::Full } else { ColourRange::Limited };
-        let (row, rows) = (w as usize, h as usize);
-        let stride = (row + extra) * 4;
-        // The last row ends with its last pixel: a mapped buffer has no more.
-        let mut xrgb = vec![0xee; stride * (rows - 1) + row * 4];
-        to_xrgb(&source, &mut xrgb, stride).unwrap();
-        let mut rgb565 = vec![0xee; stride / 2 * (rows - 1) + row * 2];
-        to_rgb565(&source, &mut rgb565, stride / 2, &mut Vec::new()).unwrap();
-        for (x, y) in (0..rows).flat_map(|y| (0..row).map(move |x| (x, y))) {
-            let wanted = rgb(&source, x, y);
-            let pixel = &xrgb[y * stride + x * 4..][..3];
-            for (n, wanted) in wanted.into_iter().enumerate() {
-                prop_assert!((f64::from(pixel[2 - n]) - wanted).abs() <= 2.0, "{x},{y}: {pixel:?} for {wanted:?}");
-            }
-            let bits = u16::from_le_bytes([rgb565[y * stride / 2 + x * 2], rgb565[y * stride / 2 + x * 2 + 1]]);
-            let got = u16::from(pixel[2] >> 3) << 11 | u16::from(pixel[1] >> 2) << 5 | u16::from(pixel[0] >> 3);
-            prop_assert_eq!(bits, got);
-        }
-        let gap = xrgb.chunks(stride).take(rows - 1).all(|line| line[row * 4..].iter().all(|b| *b == 0xee));
-        prop_assert!(gap, "what lies between the rows is left alone");
-    }
-}
-
-/// Red, green, blue of a pixel by the book.
-fn rgb(picture: &Picture, x: usize, y: usize) -> [f64; 3] {
-    let [luma, u, v] =
-        [at(picture, 0, x, y), at(picture, 1, x / 2, y / 2), at(picture, 2, x / 2, y / 2)].map(f64::from);
-    let (luma, u, v) = match picture.range {
-        ColourRange::Full => (luma, u - 128.0, v - 128.0),
-        ColourRange::Limited => {
-            ((luma - 16.0) * 255.0 / 219.0, (u - 128.0) * 255.0 / 224.0, (v - 128.0) * 255.0 / 224.0)
-        }
-    };
-    [luma + 1.402 * v, luma - 0.344_136 * u - 0.714_136 * v, luma + 1.772 * u].map(|c| c.clamp(0.0, 255.0))
 }
 
 #[test]
@@ -212,24 +173,6 @@ fn a_camera_s_jpeg_becomes_a_full_range_picture_of_the_target_size() {
     Scaler::default().scale(&source, &mut wanted, target);
     assert_eq!(out.range, ColourRange::Full);
     assert!(crate::codec::clip::psnr_luma(&wanted, &out) > 30.0);
-}
-
-#[test]
-fn a_letterboxed_picture_leaves_its_surroundings_alone() {
-    let screen = Size::new(100, 80);
-    let source = picture(Size::new(64, 36));
-    let (x, y, size) = source.size().fit(screen);
-    for format in [ScreenFormat::Xrgb8888, ScreenFormat::Rgb565] {
-        let stride = 100 * format.bytes();
-        let mut buffer = vec![0xee; stride * 80];
-        let mut writer = ScreenWriter::new();
-        writer.draw(&source, &mut buffer, stride, format, (x, y, size)).unwrap();
-        let (top, rest) = buffer.split_at(y as usize * stride);
-        let (_, bottom) = rest.split_at(size.height as usize * stride);
-        assert!(top.iter().chain(bottom).all(|b| *b == 0xee));
-        assert!(writer.draw(&source, &mut buffer, stride, format, (40, y, size)).is_err());
-        assert!(writer.draw(&source, &mut buffer, stride, format, (x, 79, size)).is_err());
-    }
 }
 
 #[test]

@@ -6,7 +6,9 @@
 //! header is read again before its bytes are.
 
 use super::bytes::Bytes;
+use super::sound::{Pcm, foreign};
 use super::{Film, Next, check_size, scaled, unusable};
+use crate::device::wav_header::parse_format;
 use crate::device::{Fault, FrameBuffer};
 use crate::media::{ColourRange, PixelFormat, Size, VideoFormat};
 use std::fs::File;
@@ -70,26 +72,10 @@ struct Layout {
 impl Avi {
     /// Reads headers and index.
     pub fn open(name: &str, file: File) -> Result<Avi, Fault> {
-        let fault = |e| Fault::new(name, "read it (pread)", e);
-        let end = file.metadata().map_err(fault)?.len();
-        let layout = layout(&file, end).map_err(fault)?;
-        let (at, len) = layout.header.ok_or_else(|| unusable(name, "it has no header list"))?;
-        let mut header = vec![0; len.min(HEADER_MAX) as usize];
-        file.read_exact_at(&mut header, at).map_err(fault)?;
-        let (stream, sound) = streams(&header);
-        let stream = stream.ok_or_else(|| unusable(name, "there is no picture in it"))?;
+        let (layout, header) = read_header(name, &file)?;
+        let stream = streams(&header).0.ok_or_else(|| unusable(name, "there is no picture in it"))?;
         check_stream(name, &stream)?;
-        if sound {
-            tracing::info!(film = name, "its sound is left out: picture only");
-        }
-        let entries = match &layout {
-            Layout { index: Some(index), movies, extended: false, .. } => {
-                read_index(&file, *index, movies, stream.number).map_err(fault)?
-            }
-            _ => Vec::new(),
-        };
-        let entries =
-            if entries.is_empty() { walk(&file, &layout.movies, stream.number).map_err(fault)? } else { entries };
+        let entries = read_entries(name, &file, &layout, Wanted { number: stream.number, kinds: PICTURES })?;
         if entries.is_empty() {
             return Err(unusable(name, "there is no picture in it"));
         }
@@ -106,6 +92,15 @@ impl Avi {
     fn due(&self) -> crate::time::Duration {
         scaled(self.next as u64, u64::from(self.scale), u64::from(self.rate))
     }
+}
+
+/// Where a film's sound is; `None` where it has none.
+pub fn sound(name: &str, file: &File) -> Result<Option<Pcm>, Fault> {
+    let (layout, header) = read_header(name, file)?;
+    let Some((number, format)) = streams(&header).1 else { return Ok(None) };
+    let pcm = parse_format(format).map_err(|why| foreign(name, &format!("its sound cannot be played: {why}")))?;
+    let entries = read_entries(name, file, &layout, Wanted { number, kinds: SOUND })?;
+    Ok(Some(Pcm::new(pcm, false, entries.iter().map(|entry| (entry.offset, u64::from(entry.len))))))
 }
 
 impl Film for Avi {
@@ -143,6 +138,17 @@ impl Film for Avi {
         self.next = 0;
         Ok(())
     }
+}
+
+/// Where the parts of a film are, and its header list.
+fn read_header(name: &str, file: &File) -> Result<(Layout, Vec<u8>), Fault> {
+    let fault = |e| Fault::new(name, "read it (pread)", e);
+    let end = file.metadata().map_err(fault)?.len();
+    let layout = layout(file, end).map_err(fault)?;
+    let (at, len) = layout.header.ok_or_else(|| unusable(name, "it has no header list"))?;
+    let mut header = vec![0; len.min(HEADER_MAX) as usize];
+    file.read_exact_at(&mut header, at).map_err(fault)?;
+    Ok((layout, header))
 }
 
 fn check_stream(name: &str, stream: &Stream) -> Result<(), Fault> {
@@ -215,9 +221,9 @@ fn layout(file: &File, end: u64) -> io::Result<Layout> {
     Ok(layout)
 }
 
-/// The first stream of pictures in a header list, and whether there is one of sound.
-fn streams(header: &[u8]) -> (Option<Stream>, bool) {
-    let (mut found, mut sound, mut number) = (None, false, 0u8);
+/// The first stream of pictures in a header list; and that of sound, its number and its format.
+fn streams(header: &[u8]) -> (Option<Stream>, Option<(u8, &[u8])>) {
+    let (mut found, mut sound, mut number) = (None, None, 0u8);
     let mut list = Bytes(header);
     while let Some((fourcc, body)) = sub_chunk(&mut list) {
         if &fourcc != b"LIST" || !body.starts_with(b"strl") {
@@ -233,7 +239,9 @@ fn streams(header: &[u8]) -> (Option<Stream>, bool) {
             }
         }
         let kind = head.and_then(|h| Bytes(h).fourcc());
-        sound |= kind == Some(*b"auds");
+        if kind == Some(*b"auds") && sound.is_none() {
+            sound = Some((number, format.unwrap_or(&[])));
+        }
         if kind == Some(*b"vids") && found.is_none() {
             found = head.zip(format).and_then(|(h, f)| video_stream(number, h, f));
         }
@@ -266,16 +274,41 @@ fn sub_chunk<'a>(list: &mut Bytes<'a>) -> Option<([u8; 4], &'a [u8])> {
     Some((fourcc, body))
 }
 
-/// Whether a chunk's name is that of pictures of stream `number`: `00dc`, or `00db`.
-fn is_picture(fourcc: [u8; 4], number: u8) -> bool {
-    let [tens, ones, d, kind] = fourcc;
-    let digits = tens.is_ascii_digit() && ones.is_ascii_digit();
-    digits && (tens - b'0') * 10 + (ones - b'0') == number && d == b'd' && (kind == b'c' || kind == b'b')
+/// Chunks of pictures, compressed or not, and of sound.
+const PICTURES: &[[u8; 2]] = &[*b"dc", *b"db"];
+const SOUND: &[[u8; 2]] = &[*b"wb"];
+
+/// Which chunks are looked for: those of a stream whose names end in one of these.
+#[derive(Clone, Copy)]
+struct Wanted {
+    number: u8,
+    kinds: &'static [[u8; 2]],
+}
+
+impl Wanted {
+    /// Whether a chunk's name is among them: `00dc`.
+    fn is(self, fourcc: [u8; 4]) -> bool {
+        let [tens, ones, kind @ ..] = fourcc;
+        let digits = tens.is_ascii_digit() && ones.is_ascii_digit();
+        digits && (tens - b'0') * 10 + (ones - b'0') == self.number && self.kinds.contains(&kind)
+    }
+}
+
+/// The wanted chunks, by the index if it can be used.
+fn read_entries(name: &str, file: &File, layout: &Layout, wanted: Wanted) -> Result<Vec<Entry>, Fault> {
+    let fault = |e| Fault::new(name, "read it (pread)", e);
+    if let Layout { index: Some(index), movies, extended: false, .. } = layout {
+        let entries = read_index(file, *index, movies, wanted).map_err(fault)?;
+        if !entries.is_empty() {
+            return Ok(entries);
+        }
+    }
+    walk(file, &layout.movies, wanted).map_err(fault)
 }
 
 /// Reads `idx1`. Its offsets count from the word `movi` or from the file's beginning, as its writer took the
 /// specification; the first picture's own chunk header tells which. Empty where neither fits.
-fn read_index(file: &File, (at, len): (u64, u64), movies: &[(u64, u64)], number: u8) -> io::Result<Vec<Entry>> {
+fn read_index(file: &File, (at, len): (u64, u64), movies: &[(u64, u64)], wanted: Wanted) -> io::Result<Vec<Entry>> {
     let Some((movie, _)) = movies.first() else { return Ok(Vec::new()) };
     let entries = (len as usize / IDX1_ENTRY).min(PICTURES_MAX);
     let mut index = vec![0; entries * IDX1_ENTRY];
@@ -286,13 +319,13 @@ fn read_index(file: &File, (at, len): (u64, u64), movies: &[(u64, u64)], number:
         let mut entry = Bytes(entry);
         let fourcc = entry.fourcc()?;
         let (_flags, offset, len) = (entry.u32_le()?, entry.u32_le()?, entry.u32_le()?);
-        (is_picture(fourcc, number) && len <= PICTURE_MAX).then_some((u64::from(offset), len))
+        (wanted.is(fourcc) && len <= PICTURE_MAX).then_some((u64::from(offset), len))
     });
     let pictures: Vec<_> = pictures.collect();
     let Some((first, _)) = pictures.iter().find(|(_, len)| *len > 0).copied() else { return Ok(Vec::new()) };
     for base in [movie - 4, 0] {
         if let Some((fourcc, _)) = chunk(file, base + first)?
-            && is_picture(fourcc, number)
+            && wanted.is(fourcc)
         {
             let entry = |(offset, len)| Entry { offset: base + offset + CHUNK_HEADER, len };
             return Ok(pictures.into_iter().map(entry).collect());
@@ -302,7 +335,7 @@ fn read_index(file: &File, (at, len): (u64, u64), movies: &[(u64, u64)], number:
 }
 
 /// Walks the chunks of all `movi` lists, into the `rec ` lists too that some writers group them in.
-fn walk(file: &File, movies: &[(u64, u64)], number: u8) -> io::Result<Vec<Entry>> {
+fn walk(file: &File, movies: &[(u64, u64)], wanted: Wanted) -> io::Result<Vec<Entry>> {
     let mut entries = Vec::new();
     for (start, len) in movies {
         let (mut at, end) = (*start, start.saturating_add(*len));
@@ -314,7 +347,7 @@ fn walk(file: &File, movies: &[(u64, u64)], number: u8) -> io::Result<Vec<Entry>
                 at += CHUNK_HEADER + 4;
                 continue;
             }
-            if is_picture(fourcc, number) && len <= u64::from(PICTURE_MAX) && at + CHUNK_HEADER + len <= end {
+            if wanted.is(fourcc) && len <= u64::from(PICTURE_MAX) && at + CHUNK_HEADER + len <= end {
                 entries.push(Entry { offset: at + CHUNK_HEADER, len: len as u32 });
             }
             at = after(at, len);

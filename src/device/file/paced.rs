@@ -1,6 +1,6 @@
 //! A film played at its own pace.
 
-use super::{Film, Next};
+use super::{Film, FilmClock, Next};
 use crate::device::camera::SourceCounts;
 use crate::device::{Fault, FaultKind, FrameBuffer, VideoSource};
 use crate::media::VideoFormat;
@@ -35,6 +35,7 @@ pub struct Paced<F> {
     round: u64,
     sequence: u32,
     counts: SourceCounts,
+    clock: FilmClock,
 }
 
 impl<F: Film> Paced<F> {
@@ -52,7 +53,14 @@ impl<F: Film> Paced<F> {
             round: 0,
             sequence: 0,
             counts: SourceCounts::default(),
+            clock: FilmClock::default(),
         }
+    }
+
+    /// Tells `clock` from now on when the film began.
+    pub fn tell(&mut self, clock: FilmClock) {
+        self.clock = clock;
+        self.clock.set_start(self.start);
     }
 
     /// What went wrong with single frames so far.
@@ -73,6 +81,7 @@ impl<F: Film> Paced<F> {
                     let behind = now.since(due);
                     let waited = if behind > LATE_MAX { behind } else { Duration::ZERO };
                     self.start += waited;
+                    self.clock.set_start(self.start);
                     self.round += 1;
                     claim.captured_at = due + waited;
                     self.ready = Some((claim, due + waited));

@@ -2,9 +2,11 @@
 //! themselves, byte by byte, into memory files; they are played with the clock as an argument; then they are cut at
 //! every length and damaged at random.
 
+use super::specimen::{self, Index, Pictures, Sound, boxed};
 use super::*;
+use crate::device::AudioSource;
 use crate::device::stamp;
-use crate::media::{FrameView, PixelFormat};
+use crate::media::{FrameView, PERIOD, PixelFormat};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use proptest::prelude::*;
 use std::io::{Seek, Write};
@@ -13,7 +15,7 @@ use std::os::fd::AsRawFd;
 const SMALL: Size = Size::new(96, 64);
 const MILLI: Duration = Duration::from_millis(1);
 
-fn memory_file(bytes: &[u8]) -> File {
+pub(super) fn memory_file(bytes: &[u8]) -> File {
     let mut file = File::from(memfd_create("film", MFdFlags::MFD_CLOEXEC).unwrap());
     file.write_all(bytes).unwrap();
     file.rewind().unwrap();
@@ -216,26 +218,6 @@ fn a_named_pipe_waits_for_its_writer() {
 
 // --- AVI
 
-fn chunk(fourcc: &[u8; 4], body: &[u8]) -> Vec<u8> {
-    let mut out = fourcc.to_vec();
-    out.extend_from_slice(&(body.len() as u32).to_le_bytes());
-    out.extend_from_slice(body);
-    out.resize(out.len().next_multiple_of(2), 0);
-    out
-}
-
-fn list(kind: &[u8; 4], parts: &[Vec<u8>]) -> Vec<u8> {
-    chunk(b"LIST", &[kind.as_slice(), &parts.concat()].concat())
-}
-
-/// Where the offsets in `idx1` count from.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Index {
-    FromMovi,
-    FromStart,
-    Missing,
-}
-
 /// A JPEG image as far as a demultiplexer looks into it.
 fn jpeg(n: u8, len: usize) -> Vec<u8> {
     let mut image = vec![n; len.max(2)];
@@ -243,29 +225,9 @@ fn jpeg(n: u8, len: usize) -> Vec<u8> {
     image
 }
 
-/// An AVI with a stream of sound first, so that the pictures are stream 1, at 25 frames a second.
+/// An AVI whose sound is MP3.
 fn avi(pictures: &[Vec<u8>], index: Index, fourcc: &[u8; 4]) -> Vec<u8> {
-    let words = |words: &[u32]| words.iter().flat_map(|w| w.to_le_bytes()).collect::<Vec<u8>>();
-    let stream = |kind: &[u8; 4], format: Vec<u8>| {
-        let head = [kind.to_vec(), words(&[0, 0, 0, 0, 1, 25, 0, 0, 0, 0, 0, 0, 0])].concat();
-        list(b"strl", &[chunk(b"strh", &head), chunk(b"strf", &format)])
-    };
-    let bitmap = [words(&[40, 96, 64, 0x0018_0001]), fourcc.to_vec(), words(&[0; 5])].concat();
-    let header = list(b"hdrl", &[chunk(b"avih", &[0; 56]), stream(b"auds", vec![0; 18]), stream(b"vids", bitmap)]);
-    let before = 12 + header.len() as u32 + 8;
-    let (mut movie, mut entries) = (Vec::new(), Vec::new());
-    for picture in pictures {
-        movie.extend_from_slice(&chunk(b"00wb", &[1, 2, 3]));
-        let offset = movie.len() as u32 + 4 + if index == Index::FromStart { before } else { 0 };
-        entries.extend_from_slice(b"01dc");
-        entries.extend_from_slice(&words(&[16, offset, picture.len() as u32]));
-        movie.extend_from_slice(&chunk(b"01dc", picture));
-    }
-    let mut body = [b"AVI ".to_vec(), header, list(b"movi", &[movie])].concat();
-    if index != Index::Missing {
-        body.extend_from_slice(&chunk(b"idx1", &entries));
-    }
-    chunk(b"RIFF", &body)
+    specimen::avi(pictures, index, fourcc, &Sound::in_avi(0x55, 48_000, &[1, 2, 3], 1))
 }
 
 fn three() -> Vec<Vec<u8>> {
@@ -306,16 +268,6 @@ fn an_avi_of_another_codec_is_refused_by_name() {
 
 // --- MP4
 
-fn full(fourcc: &[u8; 4], version: u8, parts: &[&[u32]]) -> Vec<u8> {
-    let words = parts.concat().iter().flat_map(|w| w.to_be_bytes()).collect::<Vec<u8>>();
-    boxed(fourcc, &[vec![version, 0, 0, 0], words])
-}
-
-fn boxed(fourcc: &[u8; 4], parts: &[Vec<u8>]) -> Vec<u8> {
-    let body = parts.concat();
-    [&(body.len() as u32 + 8).to_be_bytes()[..], fourcc, &body].concat()
-}
-
 /// Encodes numbered pictures; each as its NAL units, without start codes.
 fn encode(count: u32) -> Vec<Vec<Vec<u8>>> {
     use openh264::encoder::{Encoder, EncoderConfig};
@@ -339,48 +291,14 @@ fn encode(count: u32) -> Vec<Vec<Vec<u8>>> {
         .collect()
 }
 
-/// An MP4 with `mdat` before `moov`, at 25 frames a second, samples two to a chunk, and a composition shift of one frame.
+fn sounding_mp4() -> Vec<u8> {
+    let sound = Sound::in_mp4(b"sowt", 48_000, &[7; 2_000], 700, &[]);
+    specimen::mp4(Pictures { size: (96, 64), units: &encode(2) }, b"avc1", Some(&sound))
+}
+
+/// An MP4 without sound.
 fn mp4(count: u32, entry: &[u8; 4]) -> Vec<u8> {
-    let pictures = encode(count);
-    let is_parameters = |unit: &&Vec<u8>| matches!(unit[0] & 31, 7 | 8);
-    let parameters: Vec<_> = pictures[0].iter().filter(is_parameters).cloned().collect();
-    let sample = |units: &Vec<Vec<u8>>| {
-        let units = units.iter().filter(|u| !is_parameters(u));
-        units.flat_map(|u| [&(u.len() as u32).to_be_bytes()[..], u].concat()).collect::<Vec<u8>>()
-    };
-    let samples: Vec<_> = pictures.iter().map(sample).collect();
-    let start = boxed(b"ftyp", &[b"isom\0\0\0\0isom".to_vec()]);
-    let mut offsets = Vec::new();
-    let mut at = start.len() as u32 + 8;
-    for (n, sample) in samples.iter().enumerate() {
-        if n % 2 == 0 {
-            offsets.push(at);
-        }
-        at += sample.len() as u32;
-    }
-    let set = |unit: &Vec<u8>| [&(unit.len() as u16).to_be_bytes()[..], unit].concat();
-    let record = [vec![1, 66, 0, 30, 0xff, 0xe1], set(&parameters[0]), vec![1], set(&parameters[1])];
-    let mut visual = vec![0; 78];
-    visual[24..28].copy_from_slice(&[0, 96, 0, 64]);
-    let visual = boxed(entry, &[visual, boxed(b"avcC", &record)]);
-    let sizes: Vec<u32> = samples.iter().map(|s| s.len() as u32).collect();
-    let chunks = offsets.len() as u32;
-    let table = [
-        boxed(b"stsd", &[vec![0, 0, 0, 0, 0, 0, 0, 1], visual]),
-        full(b"stts", 0, &[&[1, count, 40]]),
-        full(b"ctts", 0, &[&[1, count, 40]]),
-        full(b"stsc", 0, &[&[1, 1, 2, 1]]),
-        full(b"stsz", 0, &[&[0, count], &sizes]),
-        full(b"stco", 0, &[&[chunks], &offsets]),
-    ];
-    let source = boxed(b"dinf", &[boxed(b"dref", &[vec![0, 0, 0, 0, 0, 0, 0, 1], full(b"url ", 0, &[])])]);
-    let minf = boxed(b"minf", &[full(b"vmhd", 0, &[&[0; 2]]), source, boxed(b"stbl", &table)]);
-    let hdlr = |kind: &[u8; 4]| boxed(b"hdlr", &[vec![0; 8], kind.to_vec(), vec![0; 13]]);
-    let mdhd = full(b"mdhd", 0, &[&[0, 0, 1_000, count * 40, 0]]);
-    let tkhd = full(b"tkhd", 0, &[&[0, 0, 1, 0, count * 40], &[0; 13], &[96 << 16, 64 << 16]]);
-    let track = boxed(b"trak", &[tkhd, boxed(b"mdia", &[mdhd, hdlr(b"vide"), minf])]);
-    let mvhd = full(b"mvhd", 0, &[&[0, 0, 1_000, count * 40, 1 << 16], &[0; 18], &[2]]);
-    [start, boxed(b"mdat", &samples), boxed(b"moov", &[mvhd, track])].concat()
+    specimen::mp4(Pictures { size: (96, 64), units: &encode(count) }, entry, None)
 }
 
 #[test]
@@ -423,11 +341,13 @@ fn an_mp4_in_fragments_or_cut_off_is_refused_with_the_reason() {
 /// A film of each kind.
 fn films() -> &'static [Vec<u8>] {
     static FILMS: std::sync::LazyLock<Vec<Vec<u8>>> = std::sync::LazyLock::new(|| {
+        let sound = Sound::in_avi(1, 48_000, &[7; 2_000], 700);
         vec![
             y4m(2, "F25:1 Ip C420jpeg XCOLORRANGE=FULL"),
-            avi(&three(), Index::FromMovi, b"MJPG"),
+            specimen::avi(&three(), Index::FromMovi, b"MJPG", &sound),
             avi(&three(), Index::Missing, b"MJPG"),
             mp4(3, b"avc1"),
+            sounding_mp4(),
         ]
     });
     &FILMS
@@ -436,6 +356,15 @@ fn films() -> &'static [Vec<u8>] {
 /// Opens and plays a bit of whatever it is, looped. That it comes back at all is what is tested; what it delivers has
 /// the size that it says.
 fn endure(bytes: &[u8]) {
+    let file = memory_file(bytes);
+    let path = format!("/proc/self/fd/{}", file.as_raw_fd());
+    let clock = FilmClock::default();
+    clock.set_start(Instant::ZERO);
+    if let Ok(Some(mut sound)) = FilmSound::open(Path::new(&path), clock, Instant::ZERO) {
+        for n in 0..12 {
+            let _ = sound.read(Instant::from_millis(n * 10), &mut [0; PERIOD]);
+        }
+    }
     let Ok(mut film) = open(bytes, true) else { return };
     for _ in 0..12 {
         match next(&mut film) {
@@ -460,7 +389,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 600, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_damaged_film_does_no_harm(kind in 0usize..4, damage in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..12)) {
+    fn a_damaged_film_does_no_harm(kind in 0usize..5, damage in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..12)) {
         let mut film = films()[kind].clone();
         for (at, value) in damage {
             let at = at.index(film.len());
@@ -470,7 +399,7 @@ proptest! {
     }
 
     #[test]
-    fn a_length_or_count_that_lies_does_no_harm(kind in 1usize..4, at: prop::sample::Index, word in prop_oneof![any::<u32>(), Just(u32::MAX), Just(0), Just(1)]) {
+    fn a_length_or_count_that_lies_does_no_harm(kind in 1usize..5, at: prop::sample::Index, word in prop_oneof![any::<u32>(), Just(u32::MAX), Just(0), Just(1)]) {
         let mut film = films()[kind].clone();
         let at = at.index(film.len() - 4);
         film[at..at + 4].copy_from_slice(&word.to_be_bytes());

@@ -38,7 +38,7 @@ use crate::sys::calendar::{LocalTime, local_time, unix_ms};
 use crate::sys::clock;
 use crate::sys::wake::Stop;
 use crate::time::{Duration, Instant, earliest};
-use crate::stage::voice as _;
+use crate::voice;
 use crate::wire::{Control, PROTOCOL_VERSION_OF_CALLS};
 use nix::poll::PollFlags;
 use std::io;

@@ -120,7 +120,8 @@ impl Intercom {
     pub(super) fn peers(&self) -> Vec<PeerRecord> {
         let is_here = |key| self.house.neighbours().iter().any(|known| known.key == key && known.peer.is_here());
         let record = |entry: &crate::identity::Entry| {
-            let rights = [(entry.rights.call, "call"), (entry.rights.monitor, "monitor"), (entry.rights.release, "release")];
+            let rights =
+                [(entry.rights.call, "call"), (entry.rights.monitor, "monitor"), (entry.rights.release, "release")];
             PeerRecord {
                 name: entry.name.clone(),
                 key: format!("{:#}", entry.key),

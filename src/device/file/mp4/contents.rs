@@ -79,7 +79,7 @@ fn box_header(bytes: &[u8], rest: u64) -> Option<([u8; 4], u64, u64)> {
 }
 
 /// The boxes within a box. What is left over at the end, or does not fit, is not there.
-fn boxes(bytes: &[u8]) -> impl Iterator<Item = ([u8; 4], &[u8])> {
+pub fn boxes(bytes: &[u8]) -> impl Iterator<Item = ([u8; 4], &[u8])> {
     let mut rest = bytes;
     core::iter::from_fn(move || {
         let (fourcc, header, len) = box_header(rest, rest.len() as u64)?;
@@ -91,26 +91,30 @@ fn boxes(bytes: &[u8]) -> impl Iterator<Item = ([u8; 4], &[u8])> {
 }
 
 /// The first box of this name.
-fn find<'a>(bytes: &'a [u8], name: &[u8; 4]) -> Option<&'a [u8]> {
+pub fn find<'a>(bytes: &'a [u8], name: &[u8; 4]) -> Option<&'a [u8]> {
     boxes(bytes).find(|(fourcc, _)| fourcc == name).map(|(_, body)| body)
 }
 
 /// A box within a box within a box.
-fn find_path<'a>(bytes: &'a [u8], path: &[&[u8; 4]]) -> Option<&'a [u8]> {
+pub fn find_path<'a>(bytes: &'a [u8], path: &[&[u8; 4]]) -> Option<&'a [u8]> {
     path.iter().try_fold(bytes, |bytes, name| find(bytes, name))
 }
 
-/// The first track of pictures, and whether there is one of sound.
-pub fn parse(name: &str, contents: &[u8], end: u64) -> Result<(Track, bool), Fault> {
+/// The tracks whose handler has this name.
+pub fn tracks<'a>(contents: &'a [u8], handler: &[u8; 4]) -> impl Iterator<Item = &'a [u8]> {
+    let is_of = move |track: &&[u8]| {
+        find_path(track, &[b"mdia", b"hdlr"]).and_then(|h| h.get(8..12)) == Some(handler.as_slice())
+    };
+    boxes(contents).filter(|(fourcc, _)| fourcc == b"trak").map(|(_, body)| body).filter(is_of)
+}
+
+/// The first track of pictures.
+pub fn parse(name: &str, contents: &[u8], end: u64) -> Result<Track, Fault> {
     if find(contents, b"mvex").is_some() {
         let remedy = "it is in fragments; put it together with `ffmpeg -i FILE -c copy -movflags +faststart film.mp4`";
         return Err(unusable(name, remedy));
     }
-    let tracks = || boxes(contents).filter(|(fourcc, _)| fourcc == b"trak").map(|(_, body)| body);
-    let kind = |track| find_path(track, &[b"mdia", b"hdlr"]).and_then(|h| h.get(8..12));
-    let sound = tracks().any(|t| kind(t) == Some(b"soun"));
-    let picture = tracks().find(|t| kind(*t) == Some(b"vide"));
-    let picture = picture.ok_or_else(|| unusable(name, "there is no picture in it"))?;
+    let picture = tracks(contents, b"vide").next().ok_or_else(|| unusable(name, "there is no picture in it"))?;
     let entry = find_path(picture, &[b"mdia", b"minf", b"stbl", b"stsd"]).and_then(|stsd| boxes(stsd.get(8..)?).next());
     match entry {
         Some((fourcc, _)) if !matches!(&fourcc, b"avc1" | b"avc3") => {
@@ -122,7 +126,7 @@ pub fn parse(name: &str, contents: &[u8], end: u64) -> Result<(Track, bool), Fau
         }
         Some((_, entry)) => {
             let track = parse_track(picture, entry, end).filter(|t| !t.samples.is_empty());
-            Ok((track.ok_or_else(|| unusable(name, "its table of contents is damaged"))?, sound))
+            track.ok_or_else(|| unusable(name, "its table of contents is damaged"))
         }
         None => Err(unusable(name, "its table of contents is damaged")),
     }
@@ -216,7 +220,7 @@ fn parse_samples(table: &[u8], file_end: u64) -> Option<(Vec<Sample>, u64)> {
 }
 
 /// Where the samples are: chunks of so many samples each, one after the other within a chunk.
-struct Chunks<'a> {
+pub struct Chunks<'a> {
     runs: Bytes<'a>,
     offsets: Bytes<'a>,
     wide: bool,
@@ -230,7 +234,8 @@ struct Chunks<'a> {
 }
 
 impl<'a> Chunks<'a> {
-    fn new(table: &'a [u8]) -> Option<Chunks<'a>> {
+    /// Of a sample table (`stbl`).
+    pub fn new(table: &'a [u8]) -> Option<Chunks<'a>> {
         let wide = find(table, b"co64");
         let offsets = wide.or_else(|| find(table, b"stco"))?.get(8..)?;
         let runs = Bytes(find(table, b"stsc")?.get(8..)?);
@@ -254,18 +259,23 @@ impl<'a> Chunks<'a> {
         Some(run)
     }
 
+    /// The offset of the next chunk, and its samples.
+    pub fn next_chunk(&mut self) -> Option<(u64, u32)> {
+        self.chunk = self.chunk.checked_add(1)?;
+        let at = if self.wide { self.offsets.u64_be()? } else { u64::from(self.offsets.u32_be()?) };
+        if let Some((first, samples)) = self.coming
+            && first <= self.chunk
+        {
+            self.samples_per_chunk = samples;
+            self.coming = self.run();
+        }
+        Some((at, self.samples_per_chunk))
+    }
+
     /// The offset of the next sample, of `len` bytes.
     fn next(&mut self, len: u32) -> Option<u64> {
         while self.left == 0 {
-            self.chunk = self.chunk.checked_add(1)?;
-            self.at = if self.wide { self.offsets.u64_be()? } else { u64::from(self.offsets.u32_be()?) };
-            if let Some((first, samples)) = self.coming
-                && first <= self.chunk
-            {
-                self.samples_per_chunk = samples;
-                self.coming = self.run();
-            }
-            self.left = self.samples_per_chunk;
+            (self.at, self.left) = self.next_chunk()?;
         }
         self.left -= 1;
         let offset = self.at;

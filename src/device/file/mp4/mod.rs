@@ -5,8 +5,10 @@
 //! Pictures leave in the order in which they are shown, each at its composition time.
 
 mod contents;
+mod sound;
 
 use super::bytes::Bytes;
+use super::sound::{Pcm, foreign};
 use super::{Film, Next, check_size, scaled, unusable};
 use crate::device::{Fault, FaultKind, FrameBuffer};
 use crate::media::{ColourRange, PixelFormat, VideoFormat};
@@ -18,6 +20,12 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 use std::fs::File;
 use std::os::unix::fs::FileExt;
+
+/// Where a film's sound is; `None` where it has none.
+pub fn sound(name: &str, file: &File) -> Result<Option<Pcm>, Fault> {
+    let (table, end) = contents::read(name, file)?;
+    sound::parse(&table, end).transpose().map_err(|why| foreign(name, &why))
+}
 
 /// An MP4 file, played.
 pub struct Mp4 {
@@ -47,10 +55,7 @@ impl Mp4 {
     /// Reads the table of contents.
     pub fn open(name: &str, file: File) -> Result<Mp4, Fault> {
         let (table, end) = contents::read(name, &file)?;
-        let (track, sound) = contents::parse(name, &table, end)?;
-        if sound {
-            tracing::info!(film = name, "its sound is left out: picture only");
-        }
+        let track = contents::parse(name, &table, end)?;
         check_size(name, track.size)?;
         let largest = track.samples.iter().map(|s| s.len).max().unwrap_or(0) as usize;
         let count = track.samples.len() as u64;

@@ -1,9 +1,7 @@
-//! Goal: showing a picture allocates nothing. Method: a counting allocator around the real stage, fed for a while after
-//! its first pictures. One test, since the counter sees every thread.
+//! Goal: showing a picture allocates nothing. Method: the real stage, fed for a while after its first pictures.
 
-use std::alloc::{GlobalAlloc, Layout, System};
+use crate::counting;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use visavis::media::{DecodedFrame, Size};
 use visavis::ring::{Pool, mailbox};
 use visavis::stage::present::{Board, PresentPorts, PresentStats, spawn};
@@ -11,32 +9,6 @@ use visavis::stage::{Context, Health};
 use visavis::sys::wake::{Stop, Wake};
 use visavis::sys::{clock, poll};
 use visavis::time::Duration;
-
-struct Counting;
-
-static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
-
-// SAFETY: every call is handed to the system's allocator as it came; only a counter is added.
-#[allow(unsafe_code)]
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: as above.
-        unsafe { System.alloc(layout) }
-    }
-    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
-        // SAFETY: as above.
-        unsafe { System.dealloc(at, layout) }
-    }
-    unsafe fn realloc(&self, at: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: as above.
-        unsafe { System.realloc(at, layout, size) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 /// Shows pictures until `count` more were shown, and says how many allocations that took.
 fn allocations_of(spec: &str, size: Size) -> u64 {
@@ -63,16 +35,15 @@ fn allocations_of(spec: &str, size: Size) -> u64 {
     };
     // Buffers, tables and the first open are allowed to allocate.
     show(5);
-    let before = ALLOCATIONS.load(Ordering::Relaxed);
+    let before = counting::allocations();
     show(100);
-    let during = ALLOCATIONS.load(Ordering::Relaxed) - before;
+    let during = counting::allocations() - before;
     context.stop.stop();
     thread.join().unwrap();
     during
 }
 
-#[test]
-fn a_picture_is_shown_without_an_allocation() {
+pub fn a_picture_is_shown_without_an_allocation() {
     let size = Size::new(320, 240);
     assert_eq!(allocations_of("none", size), 0, "none");
     // Rows that are padded, so that the frame is built, and rows that are not.

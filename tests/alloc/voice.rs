@@ -1,51 +1,26 @@
-//! Goal: the voice allocates nothing once it runs. Method: an allocator that counts, around simulated minutes of both
-//! directions with loss, jitter, mute, a stall and a new stream.
-#![allow(unsafe_code)]
+//! Goal: the voice allocates nothing once it runs. Method: simulated minutes of both directions with loss, jitter, mute, a
+//! stall, a new stream, and every tone at a volume that changes.
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
+use crate::counting::allocations;
 use visavis::codec::opus::OpusConfig;
 use visavis::device::audio::{Mic, Speaker};
 use visavis::device::{AudioSink, AudioSource};
 use visavis::media::{PERIOD, SoundPacket};
 use visavis::time::{Duration, Instant};
-use visavis::voice::{Playout, PlayoutConfig, Talk};
+use visavis::voice::{Playout, PlayoutConfig, Talk, Tone, Tones, Volume};
 
-struct Counting;
-
-thread_local! {
-    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
-}
-
-// SAFETY: every call is passed to the system's allocator as it is; the counter is a plain cell of the thread's own.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
-        // SAFETY: the caller's promises are the system allocator's.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: as above.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
-#[test]
-fn talking_and_listening_allocate_nothing() {
+pub fn talking_and_listening_allocate_nothing() {
     let at = |ms: u64| Instant::from_millis(1_000 + ms);
     let mut talk = Talk::new(OpusConfig::default()).unwrap();
     let mut playout = Playout::new(PlayoutConfig::default()).unwrap();
-    let mut mic = Mic::open(&"tone:330".parse().unwrap(), false, at(0)).unwrap();
+    let mut mic = Mic::open(&"tone:330".parse().unwrap(), false, None, at(0)).unwrap();
     let mut speaker = Speaker::open(&"none".parse().unwrap(), at(0)).unwrap();
     let (mut near, mut far) = ([0; PERIOD], [0; PERIOD]);
     let mut packet = SoundPacket { sequence: 0, captured_at: at(0), payload: heapless::Vec::new() };
+    let (mut tones, mut volume) = (Tones::default(), Volume::default());
     let mut heard = 0;
 
-    let before = ALLOCATIONS.get();
+    let before = allocations();
     for n in 1..=12_000u64 {
         let now = at(10 * n);
         if let Some(captured_at) = mic.read(now, &mut near).unwrap() {
@@ -59,12 +34,13 @@ fn talking_and_listening_allocate_nothing() {
         }
         while speaker.due(now).unwrap() {
             heard += u64::from(playout.pull(now, &mut far).captured_at.is_some());
+            tones.mix(Tone::from_number((n / 700 % 6) as u8), &mut far);
+            volume.handle((n / 50 % 101) as u8, &mut far);
             let heard_at = speaker.write(now, &far).unwrap();
             talk.handle_far_end(&far, heard_at);
         }
     }
-    let allocations = ALLOCATIONS.get() - before;
-    assert_eq!(allocations, 0, "in two minutes of both directions");
+    assert_eq!(allocations() - before, 0, "in two minutes of both directions");
     assert!(heard > 10_000, "{heard} periods of sound were heard; {:?}", playout.counters());
     assert!(playout.counters().recovered > 0 && playout.counters().streams == 2, "{:?}", playout.counters());
 }

@@ -1,14 +1,12 @@
-//! Goal: in steady state capture allocates nothing. Method: an allocator that counts, and nothing else in this process;
-//! the stage runs the pattern into the mailbox on its own thread, and a film and a pipe are played beside it.
-#![allow(unsafe_code)]
+//! Goal: in steady state capture allocates nothing. Method: the stage runs the pattern into the mailbox on its own
+//! thread; then a film and a pipe are played.
 
+use crate::counting::during;
 use nix::poll::{PollFd, PollFlags};
-use std::alloc::{GlobalAlloc, Layout, System};
 use std::io::Write;
 use std::os::fd::{AsFd, AsRawFd};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use visavis::device::VideoSource;
 use visavis::device::camera::{Camera, CameraRequest, CameraSpec};
 use visavis::media::Size;
@@ -19,40 +17,7 @@ use visavis::sys::wake::{Stop, Wake};
 use visavis::sys::{clock, poll};
 use visavis::time::Instant;
 
-static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
-
-struct Counting;
-
-// SAFETY: every call goes to the system's allocator as it came.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: the caller's promise is passed on.
-        unsafe { System.alloc(layout) }
-    }
-    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
-        // SAFETY: the caller's promise is passed on.
-        unsafe { System.dealloc(memory, layout) }
-    }
-    unsafe fn realloc(&self, memory: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: the caller's promise is passed on.
-        unsafe { System.realloc(memory, layout, size) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
-fn during(what: impl FnOnce()) -> u64 {
-    let before = ALLOCATIONS.load(Ordering::Relaxed);
-    what();
-    ALLOCATIONS.load(Ordering::Relaxed) - before
-}
-
-/// One test, since two would run side by side and count each other's.
-#[test]
-fn nothing_is_allocated_once_frames_flow() {
+pub fn nothing_is_allocated_once_frames_flow() {
     the_stage_with_the_pattern();
     a_film();
     a_pipe();

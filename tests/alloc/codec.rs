@@ -1,13 +1,11 @@
 //! Goal: once it runs, the path of a frame from the camera's buffer to the screen's mailbox allocates nothing.
-//! Method: the real compress and expand threads between two rings, under an allocator that counts. What the C libraries
+//! Method: the real compress and expand threads between two rings, counted. What the C libraries
 //! take from malloc is their own.
-#![allow(unsafe_code, missing_docs)]
 
+use crate::counting;
 use nix::poll::{PollFd, PollFlags};
-use std::alloc::{GlobalAlloc, Layout, System};
 use std::os::fd::AsFd;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use visavis::codec::clip::Clip;
 use visavis::codec::{Encoder, EncoderConfig, VideoEncoder};
 use visavis::device::FrameBuffer;
@@ -18,31 +16,6 @@ use visavis::stage::compress::{self, CompressConfig, CompressStats, Knobs};
 use visavis::stage::expand::{self, ExpandStats};
 use visavis::sys::poll;
 use visavis::sys::wake::{Stop, Wake};
-
-struct Counting;
-
-static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
-
-// SAFETY: every call is the system allocator's own, with the same arguments; counting touches no memory of theirs.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: as the caller promised.
-        unsafe { System.alloc(layout) }
-    }
-    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
-        // SAFETY: as the caller promised.
-        unsafe { System.dealloc(at, layout) }
-    }
-    unsafe fn realloc(&self, at: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: as the caller promised.
-        unsafe { System.realloc(at, layout, size) }
-    }
-}
-
-#[global_allocator]
-static COUNTING: Counting = Counting;
 
 const SIZE: Size = Size::new(320, 240);
 const PICTURES: usize = 10;
@@ -74,7 +47,7 @@ fn film(pixel: PixelFormat) -> (VideoFormat, Vec<Vec<u8>>) {
 }
 
 /// Allocations of the whole process during 60 frames, after 60 others.
-fn allocations(pixel: PixelFormat, codec: VideoCodec, level: Level) -> usize {
+fn allocations(pixel: PixelFormat, codec: VideoCodec, level: Level) -> u64 {
     let (format, film) = film(pixel);
     let room = film.iter().map(Vec::len).max().unwrap();
     let mut camera = Pool::new((0..4).map(|_| FrameBuffer::own(format, room)));
@@ -100,7 +73,7 @@ fn allocations(pixel: PixelFormat, codec: VideoCodec, level: Level) -> usize {
     let mut n = 0;
     while expanded.decoded.get() < 120 {
         if expanded.decoded.get() == 60 && before == 0 {
-            before = ALLOCATIONS.load(Ordering::Relaxed);
+            before = counting::allocations();
         }
         let taken = compressed.taken.get();
         let mut frame = camera.claim().expect("the camera has its buffers back");
@@ -124,16 +97,14 @@ fn allocations(pixel: PixelFormat, codec: VideoCodec, level: Level) -> usize {
             }
         }
     }
-    let during = ALLOCATIONS.load(Ordering::Relaxed) - before;
+    let during = counting::allocations() - before;
     assert_eq!((expanded.dropped_broken.get(), expanded.replaced.get()), (0, 0));
     ctx.stop.stop();
     threads.into_iter().for_each(|thread| thread.join().unwrap());
     during
 }
 
-/// One test, since the counter is the process's.
-#[test]
-fn a_running_video_path_allocates_nothing() {
+pub fn a_running_video_path_allocates_nothing() {
     use {PixelFormat as P, VideoCodec as V};
     let half = Level::new(1).unwrap();
     for (pixel, codec, level) in [

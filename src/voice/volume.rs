@@ -1,0 +1,74 @@
+//! How loud the loudspeaker is.
+
+use crate::media::{PERIOD, Period};
+
+/// The highest volume, in percent: what comes is played as it is.
+pub const VOLUME_MAX: u8 = 100;
+
+/// The loudspeaker's volume.
+///
+/// Percents are steps of loudness as people hear it: the gain is their third power, as in PulseAudio and on most mixers'
+/// faders, so that 50 % are −18 dB, about a quarter as loud, and 0 is silence.
+#[derive(Clone, Copy, Debug)]
+pub struct Volume {
+    gain: f32,
+}
+
+impl Default for Volume {
+    fn default() -> Volume {
+        Volume { gain: gain(VOLUME_MAX) }
+    }
+}
+
+impl Volume {
+    /// Brings a period to that volume; where it is another than before it gets there within the period, in a straight line.
+    pub fn handle(&mut self, percent: u8, period: &mut Period) {
+        let wanted = gain(percent);
+        if self.gain == wanted && wanted == 1.0 {
+            return;
+        }
+        let step = (wanted - self.gain) / PERIOD as f32;
+        for (i, sample) in period.iter_mut().enumerate() {
+            *sample = (f32::from(*sample) * (self.gain + step * (i + 1) as f32)).round() as i16;
+        }
+        self.gain = wanted;
+    }
+}
+
+fn gain(percent: u8) -> f32 {
+    (f32::from(percent.min(VOLUME_MAX)) / f32::from(VOLUME_MAX)).powi(3)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sine(n: usize) -> Period {
+        core::array::from_fn(|i| (32_000.0 * ((n * PERIOD + i) as f32 * 0.05).sin()) as i16)
+    }
+
+    #[test]
+    fn percents_are_loudness_and_both_ends_are_exact() {
+        let level = |percent| {
+            let mut volume = Volume { gain: gain(percent) };
+            let mut period = [10_000; PERIOD];
+            volume.handle(percent, &mut period);
+            period[PERIOD - 1]
+        };
+        assert_eq!([0, 50, 100, 255].map(level), [0, 1_250, 10_000, 10_000]);
+    }
+
+    #[test]
+    fn a_change_is_a_ramp_and_not_a_step() {
+        let mut volume = Volume::default();
+        let sound = (0..40).flat_map(|n| {
+            let mut period = sine(n);
+            volume.handle([100, 0, 100, 30][n / 3 % 4], &mut period);
+            period
+        });
+        let sound: Vec<f64> = sound.map(|s| f64::from(s) / 32_768.0).collect();
+        // A sine obeys x(n+1) = 2 cos(w) x(n) − x(n−1); what does not is a step.
+        let step = sound.windows(3).map(|w| (w[2] - 2.0 * 0.05f64.cos() * w[1] + w[0]).abs()).fold(0.0, f64::max);
+        assert!(20.0 * step.log10() < -50.0, "a step of {:.1} dBFS", 20.0 * step.log10());
+    }
+}

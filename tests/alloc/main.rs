@@ -1,0 +1,45 @@
+//! Goal: once it runs, no path of a call allocates. Method: an allocator that counts for the whole process, and one test
+//! after the other, since two would count each other's: that is why this program has a `main` of its own.
+//!
+//! `cargo test --test alloc` runs all of them, `cargo test --test alloc voice` those with "voice" in their name.
+#![allow(unsafe_code)]
+
+mod capture;
+mod codec;
+mod counting;
+mod flow;
+mod present;
+mod voice;
+
+/// Names as the test harness would give them.
+const TESTS: [(&str, fn()); 6] = [
+    ("counting::the_allocator_counts", the_allocator_counts),
+    ("capture::nothing_is_allocated_once_frames_flow", capture::nothing_is_allocated_once_frames_flow),
+    ("codec::a_running_video_path_allocates_nothing", codec::a_running_video_path_allocates_nothing),
+    ("flow::a_call_in_steady_state_allocates_nothing", flow::a_call_in_steady_state_allocates_nothing),
+    ("present::a_picture_is_shown_without_an_allocation", present::a_picture_is_shown_without_an_allocation),
+    ("voice::talking_and_listening_allocate_nothing", voice::talking_and_listening_allocate_nothing),
+];
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    // The harness's own flags mean nothing here, but for the one by which programs ask what there is.
+    let filters: Vec<_> = arguments.iter().filter(|argument| !argument.starts_with('-')).collect();
+    for (name, test) in TESTS {
+        if !filters.is_empty() && !filters.iter().any(|filter| name.contains(filter.as_str())) {
+            continue;
+        }
+        if arguments.iter().any(|argument| argument == "--list") {
+            println!("{name}: test");
+            continue;
+        }
+        // Whatever fails panics, and so ends the program with a status of its own.
+        test();
+        println!("test {name} ... ok");
+    }
+}
+
+fn the_allocator_counts() {
+    let count = counting::during(|| drop(std::hint::black_box(vec![1u8; 10])));
+    assert_eq!(count, 1);
+}
