@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 /// The file in the state directory.
 pub const JOURNAL_FILE: &str = "journal.jsonl";
-/// Bytes of the file: some 3,000 records, a year of a busy door.
+/// Bytes of the file: some 5,000 records, a year of a busy door; reading them takes milliseconds.
 pub const JOURNAL_BYTES_MAX: u64 = 512 * 1024;
 /// Who stood at the door is for the station alone.
 const MODE: u32 = 0o600;
