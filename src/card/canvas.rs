@@ -60,7 +60,7 @@ impl Rect {
     /// Grown so that it begins and ends on even pixels, where samples of chroma do.
     pub fn even(&self) -> Rect {
         let (left, top) = (self.left & !1, self.top & !1);
-        Rect::new(left, top, ((self.right() + 1 & !1) - left) as u32, ((self.bottom() + 1 & !1) - top) as u32)
+        Rect::new(left, top, (((self.right() + 1) & !1) - left) as u32, (((self.bottom() + 1) & !1) - top) as u32)
     }
 }
 
@@ -214,7 +214,7 @@ fn lay(plane: &mut [u8], from: usize, stride: usize, ink: Plane<'_>, keep: Plane
         let under = &mut plane[from + row * stride..][..columns];
         for ((sample, ink), keep) in under.iter_mut().zip(&ink.data[at..]).zip(&keep.data[at..]) {
             // x · 257 / 65,536, rounded, is x / 255 for all products of two bytes; a form that becomes vector code.
-            let stays = (u32::from(*sample) * u32::from(*keep) + 128) * 257 >> 16;
+            let stays = ((u32::from(*sample) * u32::from(*keep) + 128) * 257) >> 16;
             *sample = (stays as u8).saturating_add(*ink);
         }
     }
