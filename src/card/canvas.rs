@@ -60,7 +60,7 @@ impl Rect {
     /// Grown so that it begins and ends on even pixels, where samples of chroma do.
     pub fn even(&self) -> Rect {
         let (left, top) = (self.left & !1, self.top & !1);
-        Rect::new(left, top, ((self.right() + 1 & !1) - left) as u32, ((self.bottom() + 1 & !1) - top) as u32)
+        Rect::new(left, top, (((self.right() + 1) & !1) - left) as u32, (((self.bottom() + 1) & !1) - top) as u32)
     }
 }
 
@@ -79,13 +79,13 @@ impl Mask {
         Mask { place, cover: vec![0; place.width as usize * place.height as usize] }
     }
 
-    /// Coverage of a pixel; 0 outside.
-    fn at(&self, x: i32, y: i32) -> u32 {
-        if !self.place.contains(x, y) {
-            return 0;
+    /// Coverage of a row of the picture, from the mask's left edge on; empty outside.
+    fn row(&self, y: i32) -> &[u8] {
+        let width = self.place.width as usize;
+        if y < self.place.top || y >= self.place.bottom() {
+            return &[];
         }
-        let (x, y) = ((x - self.place.left) as usize, (y - self.place.top) as usize);
-        u32::from(self.cover[y * self.place.width as usize + x])
+        &self.cover[(y - self.place.top) as usize * width..][..width]
     }
 }
 
@@ -123,6 +123,10 @@ impl<'a> Canvas<'a> {
 
 /// `under` where nothing covers, `over` where 255 does.
 fn mix(under: u8, over: u8, cover: u32) -> u8 {
+    // Most of what is covered is covered whole.
+    if cover == 255 {
+        return over;
+    }
     ((u32::from(under) * (255 - cover) + u32::from(over) * cover + 127) / 255) as u8
 }
 
@@ -134,9 +138,9 @@ fn blend(picture: &mut Picture, window: &Rect, mask: &Mask, samples: [u8; 3], op
     let stride = picture.stride_bytes();
     let [luma, u, v] = picture.planes_mut();
     let thin = |cover: u32| (cover * u32::from(opacity) + 127) / 255;
+    let skipped = (place.left - mask.place.left) as usize;
     for y in place.top..place.bottom() {
-        let from = (y - mask.place.top) as usize * mask.place.width as usize + (place.left - mask.place.left) as usize;
-        let covers = &mask.cover[from..][..place.width as usize];
+        let covers = &mask.row(y)[skipped..][..place.width as usize];
         let row = &mut luma[(y - window.top) as usize * stride + (place.left - window.left) as usize..];
         for (sample, cover) in row.iter_mut().zip(covers).filter(|(_, cover)| **cover > 0) {
             *sample = mix(*sample, samples[0], thin(u32::from(*cover)));
@@ -145,8 +149,11 @@ fn blend(picture: &mut Picture, window: &Rect, mask: &Mask, samples: [u8; 3], op
     // A sample of chroma is covered as its four pixels are on average.
     for y in (place.top & !1..place.bottom()).step_by(2) {
         let row = (y - window.top) as usize / 2 * (stride / 2);
+        let (upper, lower) = (mask.row(y), mask.row(y + 1));
         for x in (place.left & !1..place.right()).step_by(2) {
-            let four = mask.at(x, y) + mask.at(x + 1, y) + mask.at(x, y + 1) + mask.at(x + 1, y + 1);
+            // Left of the mask is no index either.
+            let at = |row: &[u8], x: i32| row.get((x - mask.place.left) as usize).map_or(0, |cover| u32::from(*cover));
+            let four = at(upper, x) + at(upper, x + 1) + at(lower, x) + at(lower, x + 1);
             if four > 0 {
                 let (at, cover) = (row + (x - window.left) as usize / 2, thin(four.div_ceil(4)));
                 u[at] = mix(u[at], samples[1], cover);
@@ -207,7 +214,7 @@ fn lay(plane: &mut [u8], from: usize, stride: usize, ink: Plane<'_>, keep: Plane
         let under = &mut plane[from + row * stride..][..columns];
         for ((sample, ink), keep) in under.iter_mut().zip(&ink.data[at..]).zip(&keep.data[at..]) {
             // x · 257 / 65,536, rounded, is x / 255 for all products of two bytes; a form that becomes vector code.
-            let stays = (u32::from(*sample) * u32::from(*keep) + 128) * 257 >> 16;
+            let stays = ((u32::from(*sample) * u32::from(*keep) + 128) * 257) >> 16;
             *sample = (stays as u8).saturating_add(*ink);
         }
     }

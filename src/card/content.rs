@@ -1,5 +1,6 @@
 //! What each card says and shows, before it is known how large.
 
+use super::canvas::Rect;
 use super::colour::{ACCEPT, Colour, PLAIN, REFUSE, STRONG, WARN, WELL};
 use super::icon::Icon;
 use super::language::{Language, Sentences};
@@ -20,6 +21,8 @@ pub struct Content {
     pub icon: Option<(Icon, Colour)>,
     /// The texts.
     pub blocks: Vec<Block>,
+    /// More texts: beneath, or in a column of their own.
+    pub aside: Vec<Block>,
     /// What a QR code says, beside them.
     pub code: Option<String>,
 }
@@ -35,6 +38,22 @@ pub struct Block {
     pub colour: Colour,
     /// A sign before it.
     pub icon: Option<Icon>,
+    /// Where the letters would become small, texts are left out, the highest of these first; 0 is never left out.
+    pub spare: u8,
+}
+
+impl Content {
+    /// The content and its room: two of both where there is more aside, and the room is twice as wide as high.
+    pub fn columns(mut self, room: Rect) -> Vec<(Rect, Content)> {
+        if self.aside.is_empty() || room.width < 2 * room.height {
+            self.blocks.append(&mut self.aside);
+            return vec![(room, self)];
+        }
+        let aside = Content { blocks: core::mem::take(&mut self.aside), ..Content::default() };
+        let (left, gap) = (room.width * 9 / 20, room.width / 20);
+        let right = Rect::new(room.left + (left + gap) as i32, room.top, room.width - left - gap, room.height);
+        vec![(Rect { width: left, ..room }, self), (right, aside)]
+    }
 }
 
 /// What a text is on its card.
@@ -49,7 +68,7 @@ pub enum Role {
 }
 
 fn block(text: impl Into<String>, role: Role, colour: Colour) -> Block {
-    Block { text: text.into(), role, colour, icon: None }
+    Block { text: text.into(), role, colour, icon: None, spare: 0 }
 }
 
 fn title(text: impl Into<String>) -> Block {
@@ -73,11 +92,12 @@ pub fn about(sentence: &str, name: &str) -> String {
 pub fn of(card: &Card, language: Language) -> Content {
     let say = language.sentences();
     let (icon, blocks) = match card {
-        Card::Idle(idle) => (None, at_rest(idle, say)),
+        Card::Idle(idle) => return at_rest(idle, say),
         Card::Pairing { words, code, seconds } => {
             let valid = say.valid_for.replace("{time}", &language.duration(*seconds));
-            let blocks = vec![title(say.pairing), body(say.pairing_how), title(words.clone()), body(valid)];
-            return Content { icon: None, blocks, code: Some(code.clone()) };
+            let (head, how) = (Block { spare: 1, ..title(say.pairing) }, Block { spare: 2, ..body(say.pairing_how) });
+            let blocks = vec![head, how, title(words.clone()), body(valid)];
+            return Content { blocks, code: Some(code.clone()), ..Content::default() };
         }
         Card::Waiting { peer } => {
             (Some((Icon::HandsetUp, PLAIN)), vec![title(about(say.waiting_for, peer)), body(say.calling_until_answer)])
@@ -103,7 +123,7 @@ pub fn of(card: &Card, language: Language) -> Content {
         Card::Paired { name } => (Some((Icon::Tick, WELL)), vec![title(about(say.paired_with, name))]),
         Card::Fault(fault) => (Some((Icon::Warning, WARN)), vec![title(trouble(fault, say))]),
     };
-    Content { icon, blocks, code: None }
+    Content { icon, blocks, ..Content::default() }
 }
 
 fn calling(name: &str, ringing: &[String], say: &Sentences) -> (Option<(Icon, Colour)>, Vec<Block>) {
@@ -115,24 +135,28 @@ fn calling(name: &str, ringing: &[String], say: &Sentences) -> (Option<(Icon, Co
     (Some((Icon::HandsetUp, WELL)), blocks)
 }
 
-fn at_rest(idle: &Idle, say: &Sentences) -> Vec<Block> {
-    let mut blocks = vec![body(idle.station.clone()), block(idle.clock.clone(), Role::Clock, STRONG)];
-    blocks.push(block(idle.date.clone(), Role::Body, STRONG));
+fn at_rest(idle: &Idle, say: &Sentences) -> Content {
+    let station = Block { spare: u8::MAX, ..body(idle.station.clone()) };
+    let clock = block(idle.clock.clone(), Role::Clock, STRONG);
+    let blocks = vec![station, clock, block(idle.date.clone(), Role::Body, STRONG)];
+    let mut aside = Vec::new();
     if idle.do_not_disturb {
-        blocks.push(note(Icon::Moon, say.do_not_disturb.into(), WARN));
+        aside.push(note(Icon::Moon, say.do_not_disturb.into(), WARN));
     }
     match idle.missed {
         0 => {}
-        1 => blocks.push(note(Icon::HandsetDown, say.missed_one.into(), WARN)),
-        many => blocks.push(note(Icon::HandsetDown, say.missed_many.replace("{count}", &many.to_string()), WARN)),
+        1 => aside.push(note(Icon::HandsetDown, say.missed_one.into(), WARN)),
+        many => aside.push(note(Icon::HandsetDown, say.missed_many.replace("{count}", &many.to_string()), WARN)),
     }
-    blocks.extend(idle.notes.iter().take(NOTES_MAX).map(|one| match one {
-        Note::Away { name, since } => body(about(say.away_since, name).replace("{time}", since)),
-        Note::Fault(fault) => note(Icon::Warning, trouble(fault, say), WARN),
-        Note::Text(text) => body(text.clone()),
+    aside.extend((1..).zip(idle.notes.iter().take(NOTES_MAX)).map(|(spare, one)| {
+        let block = match one {
+            Note::Away { name, since } => body(about(say.away_since, name).replace("{time}", since)),
+            Note::Fault(fault) => note(Icon::Warning, trouble(fault, say), WARN),
+            Note::Text(text) => body(text.clone()),
+        };
+        Block { spare, ..block }
     }));
-    blocks.retain(|block| !block.text.is_empty());
-    blocks
+    Content { blocks, aside, ..Content::default() }
 }
 
 /// A fault as a sentence.

@@ -152,11 +152,9 @@ fn handset(pen: &mut Pen, angle: f32) {
         point(0.5 + x * cos - y * sin, 0.5 + x * sin + y * cos)
     };
     let turned = |polygon: Polygon| polygon.into_iter().map(turn).collect();
-    pen.add(turned(bow(point(0.5, 0.86), 0.42, 0.17, 1.22 * PI, 1.78 * PI)));
-    for (inner, outer) in [(0.33, 0.08), (0.67, 0.92)] {
-        let end = [(inner, 0.5), (outer, 0.5), (outer, 0.68), (inner, 0.68)].map(|(x, y)| point(x, y));
-        let (left, width) = (end[0].x.min(end[1].x), (end[0].x - end[1].x).abs());
-        pen.add(turned(rounded(left, 0.47, width, 0.21, 0.06)));
+    pen.add(turned(bow(point(0.5, 0.9), 0.47, 0.2, 1.22 * PI, 1.78 * PI)));
+    for left in [0.0, 0.7] {
+        pen.add(turned(rounded(left, 0.46, 0.3, 0.26, 0.07)));
     }
 }
 

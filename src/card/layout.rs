@@ -59,22 +59,22 @@ fn words(text: &str) -> Vec<Word> {
     words
 }
 
-/// The lines that a text takes at a width, in parts of the em. `None` where a word is wider and may not be broken.
-pub fn wrap(text: &str, width: f32, may_break: bool) -> Option<Vec<Line>> {
-    let mut lines = fill(text, width, may_break)?;
-    // The narrowest that gives as few lines makes them about equally long, which reads better than a lone last word.
+/// The same text in as many lines, about equally long, which reads better than a lone last word.
+pub fn even(text: &str, width: f32, mut lines: Vec<Line>) -> Vec<Line> {
+    // The narrowest that gives as few lines.
     let (mut narrow, mut wide) = (width / lines.len().max(1) as f32 / 2.0, width);
     for _ in 0..6 {
         let middle = (narrow + wide) / 2.0;
-        match fill(text, middle, false).filter(|even| even.len() == lines.len()) {
+        match wrap(text, middle, false).filter(|even| even.len() == lines.len()) {
             Some(even) => (lines, wide) = (even, middle),
             None => narrow = middle,
         }
     }
-    Some(lines)
+    lines
 }
 
-fn fill(text: &str, width: f32, may_break: bool) -> Option<Vec<Line>> {
+/// The lines that a text takes at a width, in parts of the em. `None` where a word is wider and may not be broken.
+pub fn wrap(text: &str, width: f32, may_break: bool) -> Option<Vec<Line>> {
     let space = text::width(" ");
     let mut lines: Vec<Line> = Vec::new();
     for word in words(text) {

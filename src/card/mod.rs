@@ -227,14 +227,16 @@ pub fn draw(card: &Card, manner: &Manner, picture: &mut Picture) {
         room.height = (first.place.top - room.top - zone::gap(size) as i32).max(0) as u32;
     }
     let canvas = &mut Canvas::of(picture);
-    for zone in &zones {
-        zone::draw(zone, &zone::face(&zone.touch, manner.language, contacts(card), false), canvas);
+    for (zone, face) in zones.iter().zip(zone::faces(&zones, manner.language, contacts(card), false)) {
+        zone::draw(zone, &face, canvas);
     }
     let content = content::of(card, manner.language);
     if let Some(code) = &content.code {
         room = qr::draw(code, room, canvas);
     }
-    stack::draw(&content, room, size.width.min(size.height), canvas);
+    for (part, content) in content.columns(room) {
+        stack::draw(&content, part, size.width.min(size.height), canvas);
+    }
 }
 
 /// Where a card drawn at a size has its buttons; nowhere without touch, or on a screen too small to be touched.

@@ -159,10 +159,10 @@ fn paint(overlay: &Overlay, manner: &Manner, picture: &Picture) -> Vec<Sprite> {
         sprites.push(sprite);
         foot = top;
     }
-    sprites.extend(zones.iter().map(|zone| {
+    let faces = zone::faces(&zones, manner.language, &[], overlay.is_muted);
+    sprites.extend(zones.iter().zip(&faces).map(|(zone, face)| {
         let mut sprite = Sprite::new(zone.place, picture);
-        let face = zone::face(&zone.touch, manner.language, &[], overlay.is_muted);
-        zone::draw(zone, &face, &mut sprite.canvas());
+        zone::draw(zone, face, &mut sprite.canvas());
         sprite
     }));
     sprites.extend(overlay.volume_percent.map(|percent| volume(percent, foot, picture)));
@@ -185,7 +185,8 @@ fn band(icon: Option<Icon>, words: &str, is_large: bool, foot: i32, picture: &Pi
     (sprite, top)
 }
 
-/// A sign and words in one line, in the middle of a room or at its left; cut short where they are too long.
+/// A sign and words in one line, in the middle of a room or at its left. Words that are too long are made
+/// smaller, down to three fifths, and then cut short.
 fn label(
     icon: Option<(Icon, super::colour::Colour)>,
     words: &str,
@@ -195,8 +196,11 @@ fn label(
     canvas: &mut Canvas<'_>,
 ) {
     let sign = if icon.is_some() { em + em * 2 / 5 } else { 0 };
-    let free = room.width.saturating_sub(sign + em) as f32 / em as f32;
-    let line = layout::shorten(&text::clean(words), free);
+    let free = room.width.saturating_sub(sign + em) as f32;
+    let words = text::clean(words);
+    let fitting = (free / text::width(&words).max(1.0)) as u32;
+    let em = em.min(fitting.max(em * 3 / 5));
+    let line = layout::shorten(&words, free / em as f32);
     let taken = sign + line.width_px(em);
     let off = if is_centred { room.width.saturating_sub(taken) / 2 } else { em / 2 };
     let left = room.left + off as i32;
@@ -208,12 +212,12 @@ fn label(
     text::draw(&line.text, em, left + sign as i32, baseline, STRONG, canvas);
 }
 
-/// The volume as a bar, above `foot`.
+/// The volume as a bar, above `foot` and at the right: the marks are at the left.
 fn volume(percent: u8, foot: i32, picture: &Picture) -> Sprite {
     let size = picture.size();
     let shorter = size.width.min(size.height);
-    let (width, height) = (shorter * 4 / 5, shorter / 9);
-    let left = ((size.width - width) / 2) as i32;
+    let (width, height) = (shorter * 11 / 20, shorter / 9);
+    let left = (size.width - width - super::margin(size)) as i32;
     let place = Rect::new(left, foot - height as i32 - zone::gap(size) as i32, width, height);
     let mut sprite = Sprite::new(place, picture);
     let canvas = &mut sprite.canvas();
@@ -239,7 +243,7 @@ fn volume(percent: u8, foot: i32, picture: &Picture) -> Sprite {
 fn marks(marks: &[(Icon, String)], is_beside_inset: bool, picture: &Picture, sprites: &mut Vec<Sprite>) {
     let size = picture.size();
     let margin = super::margin(size);
-    let em = (size.width.min(size.height) / 18).max(EM_MIN_PX);
+    let em = (size.width.min(size.height) / 15).max(EM_MIN_PX);
     let height = em * 9 / 5;
     // Our own picture takes a quarter of the width.
     let taken = 2 * margin + if is_beside_inset { size.width / 4 + margin } else { 0 };

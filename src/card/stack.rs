@@ -15,6 +15,11 @@ const BODY_SHARE: f32 = 0.085;
 const ICON_SHARE: f32 = 0.24;
 /// Each try is smaller than the one before by this factor.
 const SMALLER: f32 = 0.93;
+/// Rather than smaller than this, texts that can be spared are left out: what stays can be read from two metres.
+const SPARING: f32 = 0.6;
+/// Height and baseline of a line of digits, in parts of the em.
+const CAPITALS_LINE: f32 = 1.04;
+const CAPITALS_BASELINE: f32 = 0.88;
 /// A sign before a text, and what parts them, in parts of the em.
 const SIGN: f32 = 1.0;
 const SIGN_GAP: f32 = 0.4;
@@ -28,13 +33,23 @@ pub struct Placed {
     pub em_px: u32,
     colour: Colour,
     sign: Option<Icon>,
+    is_clock: bool,
     /// Pixels free above it.
     gap: u32,
 }
 
 impl Placed {
     fn height(&self) -> u32 {
-        self.gap + (self.em_px as f32 * text::LINE) as u32
+        self.gap + self.line_px()
+    }
+
+    /// From the top of this line to the top of the next; the clock's digits have no tails.
+    fn line_px(&self) -> u32 {
+        (self.em_px as f32 * if self.is_clock { CAPITALS_LINE } else { text::LINE }) as u32
+    }
+
+    fn baseline_px(&self) -> u32 {
+        (self.em_px as f32 * if self.is_clock { CAPITALS_BASELINE } else { text::BASELINE }) as u32
     }
 
     fn sign_width(&self) -> u32 {
@@ -59,45 +74,68 @@ impl Fitted {
 
 fn em_px(role: Role, shorter: u32, scale: f32) -> u32 {
     let share = match role {
-        Role::Clock => CLOCK_SHARE,
-        Role::Title => TITLE_SHARE,
-        Role::Body => BODY_SHARE,
+        Role::Clock => CLOCK_SHARE * scale,
+        Role::Title => TITLE_SHARE * scale,
+        // What is small already shrinks less, until all are of one size.
+        Role::Body => (BODY_SHARE * scale.sqrt()).min(TITLE_SHARE * scale),
     };
-    ((shorter as f32 * share * scale) as u32).max(EM_MIN_PX)
+    ((shorter as f32 * share) as u32).max(EM_MIN_PX)
+}
+
+/// How a fit is tried.
+#[derive(Clone, Copy, Debug)]
+struct Trial {
+    scale: f32,
+    /// Texts that are spared more easily than this are left out.
+    spared: u8,
+    /// Whether words may be broken; at the smallest size only.
+    may_break: bool,
+    /// Whether lines are made about equally long, which changes no height.
+    is_even: bool,
 }
 
 /// Breaks the texts into lines at the largest size at which all of them fit into a room.
 pub fn fit(content: &Content, room: Rect, shorter: u32) -> Fitted {
-    let mut scale = 1.0;
+    let mut trial = Trial { scale: 1.0, spared: u8::MAX, may_break: false, is_even: false };
     loop {
-        // Whole words only, but at the smallest size.
-        let is_last = em_px(Role::Clock, shorter, scale) == EM_MIN_PX;
-        let fitted = at(content, room, shorter, scale, is_last);
-        match fitted {
-            Some(fitted) if fitted.height() <= room.height => return fitted,
-            Some(mut fitted) if is_last => {
+        trial.may_break = em_px(Role::Clock, shorter, trial.scale) == EM_MIN_PX;
+        match at(content, room, shorter, trial) {
+            Some(fitted) if fitted.height() <= room.height => {
+                return at(content, room, shorter, Trial { is_even: true, ..trial }).unwrap_or(fitted);
+            }
+            Some(mut fitted) if trial.may_break => {
                 fitted.icon_px = 0;
                 cut(&mut fitted.lines, room);
                 return fitted;
             }
-            None if is_last => return Fitted::default(),
-            _ => scale *= SMALLER,
+            None if trial.may_break => return Fitted::default(),
+            _ => trial.scale *= SMALLER,
+        }
+        let spares = content.blocks.iter().map(|block| block.spare).filter(|spare| *spare <= trial.spared);
+        if let Some(next) = spares.max().filter(|spare| *spare > 0 && trial.scale < SPARING) {
+            (trial.scale, trial.spared) = (1.0, next - 1);
         }
     }
 }
 
-/// All lines at a scale; `None` where a word does not fit into one.
-fn at(content: &Content, room: Rect, shorter: u32, scale: f32, may_break: bool) -> Option<Fitted> {
-    let icon_px = content.icon.map_or(0, |_| (shorter as f32 * ICON_SHARE * scale) as u32);
+/// All lines of a trial; `None` where a word does not fit into one.
+fn at(content: &Content, room: Rect, shorter: u32, trial: Trial) -> Option<Fitted> {
+    let icon_px = content.icon.map_or(0, |_| (shorter as f32 * ICON_SHARE * trial.scale) as u32);
     let mut lines: Vec<Placed> = Vec::new();
     let mut before: Option<Role> = content.icon.map(|_| Role::Body);
-    for block in content.blocks.iter() {
-        let em_px = em_px(block.role, shorter, scale);
+    for block in content.blocks.iter().filter(|block| block.spare <= trial.spared) {
+        let em_px = em_px(block.role, shorter, trial.scale);
         let mut gap = gap(before, block, em_px);
-        let taken = if block.icon.is_some() { SIGN + SIGN_GAP } else { 0.0 };
         let mut sign = block.icon;
-        for line in layout::wrap(&text::clean(&block.text), room.width as f32 / em_px as f32 - taken, may_break)? {
-            lines.push(Placed { line, em_px, colour: block.colour, sign: sign.take(), gap });
+        let width = room.width as f32 / em_px as f32 - sign.map_or(0.0, |_| SIGN + SIGN_GAP);
+        let text = text::clean(&block.text);
+        let mut wrapped = layout::wrap(&text, width, trial.may_break)?;
+        if trial.is_even {
+            wrapped = layout::even(&text, width, wrapped);
+        }
+        for line in wrapped {
+            let is_clock = block.role == Role::Clock;
+            lines.push(Placed { line, em_px, colour: block.colour, sign: sign.take(), is_clock, gap });
             (gap, before) = (0, Some(block.role));
         }
     }
@@ -144,13 +182,13 @@ pub fn draw(content: &Content, room: Rect, shorter: u32, canvas: &mut Canvas<'_>
         let (em, sign) = (placed.em_px, placed.sign_width());
         let width = sign + placed.line.width_px(em);
         let left = room.left + (room.width.saturating_sub(width) / 2) as i32;
-        let baseline = top + (em as f32 * text::BASELINE) as i32;
+        let baseline = top + placed.baseline_px() as i32;
         if let Some(icon) = placed.sign {
             let side = (em as f32 * SIGN) as u32;
             let above = baseline - (em as f32 * (SIGN + text::CAPITAL) / 2.0) as i32;
             canvas.paint(&icon.mask(left, above, side), placed.colour, 255);
         }
         text::draw(&placed.line.text, em, left + sign as i32, baseline, placed.colour, canvas);
-        top += placed.height() as i32 - placed.gap as i32;
+        top += placed.line_px() as i32;
     }
 }

@@ -265,6 +265,8 @@ proptest! {
         let size = Size::new(w, h);
         let picture = drawn(&Card::Message { title: word, text: String::new() }, &Manner::default(), size);
         let ink = ink(&picture, Rect::of(size), ground(&picture));
-        prop_assert!(ink.is_some_and(|ink| ink.left >= 0 && ink.common(&Rect::of(size).inside(margin(size) - 2)) == ink));
+        // A letter may lean a little out of its own width, as a `j` does.
+        let most = Rect::of(size).inside(margin(size) / 2);
+        prop_assert!(ink.is_some_and(|ink| ink.common(&most) == ink), "{:?}", ink);
     }
 }

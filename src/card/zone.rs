@@ -73,8 +73,9 @@ pub fn arrange(touches: &[Touch], size: Size) -> Vec<Zone> {
     let (rows_max, wish) = if is_wide { (ROWS_MAX.0, COLUMNS_WISH.0) } else { (ROWS_MAX.1, COLUMNS_WISH.1) };
     // In one row as long as each is a sign only, or few have words.
     let wish = if touches.iter().any(|touch| matches!(touch, Touch::Ring(_))) { wish } else { wish * 2 };
-    let columns = touches.len().min(wish).max(touches.len().div_ceil(rows_max));
-    let rows = touches.len().div_ceil(columns);
+    // As many in each row as in the others, as far as they go.
+    let rows = touches.len().div_ceil(wish).min(rows_max);
+    let columns = touches.len().div_ceil(rows);
     let (room, gap, height) = (Rect::of(size).inside(super::margin(size)), gap(size), shorter / 6);
     let share = (room.width - gap * (columns as u32 - 1)) / columns as u32;
     let width = share.min(height * WIDTH_PER_HEIGHT);
@@ -98,7 +99,7 @@ pub struct Face {
 }
 
 /// The sign and the words of a button; `is_muted` is what the microphone is now.
-pub fn face(touch: &Touch, language: Language, contacts: &[String], is_muted: bool) -> Face {
+fn face(touch: &Touch, language: Language, contacts: &[String], is_muted: bool) -> Face {
     let say = language.sentences();
     let (icon, label) = match touch {
         Touch::Answer => (Icon::HandsetUp, say.answer_button),
@@ -120,18 +121,50 @@ pub fn face(touch: &Touch, language: Language, contacts: &[String], is_muted: bo
     Face { icon: Some(icon), label: label.to_owned() }
 }
 
-/// Draws a button. A word that does not fit is left to the sign; a name, which has none, is cut short.
+/// What stands on each of some buttons that are shown together. **Where a word does not fit beside its sign, all are
+/// left to their signs**, so that none seems to matter more; a name, which has no sign, is cut short when it is drawn.
+pub fn faces(zones: &[Zone], language: Language, contacts: &[String], is_muted: bool) -> Vec<Face> {
+    let mut faces: Vec<_> = zones.iter().map(|zone| face(&zone.touch, language, contacts, is_muted)).collect();
+    let fits = |(zone, face): (&Zone, &Face)| {
+        face.icon.is_none() || layout::Line::new(face.label.clone()).width_px(em_px(zone)) <= free_px(zone, face)
+    };
+    if !zones.iter().zip(&faces).all(fits) {
+        faces.iter_mut().filter(|face| face.icon.is_some()).for_each(|face| face.label.clear());
+    }
+    faces
+}
+
+fn em_px(zone: &Zone) -> u32 {
+    (zone.place.height * 2 / 5).max(EM_MIN_PX)
+}
+
+/// Free at each end of a button, and between its sign and its words.
+fn pad_px(zone: &Zone) -> u32 {
+    zone.place.height / 6
+}
+
+/// Side of a button's sign; larger where it stands alone.
+fn sign_px(zone: &Zone, face: &Face) -> u32 {
+    match face.icon {
+        None => 0,
+        Some(_) if face.label.is_empty() => zone.place.height * 2 / 3,
+        Some(_) => zone.place.height / 2,
+    }
+}
+
+/// What is left for words.
+fn free_px(zone: &Zone, face: &Face) -> u32 {
+    let (sign, pad) = (sign_px(zone, face), pad_px(zone));
+    zone.place.width.saturating_sub(2 * pad + sign + if sign > 0 { pad } else { 0 })
+}
+
+/// Draws a button.
 pub fn draw(zone: &Zone, face: &Face, canvas: &mut Canvas<'_>) {
     let place = zone.place;
     let colour = button_colour(&zone.touch);
     canvas.paint(&panel(place, place.height as f32 / 4.0), colour, 255);
-    let (em, side, pad) = ((place.height * 2 / 5).max(EM_MIN_PX), place.height / 2, place.height / 6);
-    let side = if face.icon.is_some() { side } else { 0 };
-    let free = place.width.saturating_sub(2 * pad + side + if side > 0 { pad } else { 0 });
-    let mut line = layout::shorten(&face.label, free as f32 / em as f32);
-    if face.icon.is_some() && line.text != face.label {
-        line = layout::Line::new(String::new());
-    }
+    let (em, side, pad) = (em_px(zone), sign_px(zone, face), pad_px(zone));
+    let line = layout::shorten(&face.label, free_px(zone, face) as f32 / em as f32);
     let words = line.width_px(em);
     let between = if side > 0 && words > 0 { pad } else { 0 };
     let left = place.left + (place.width.saturating_sub(side + between + words) / 2) as i32;

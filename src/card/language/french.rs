@@ -38,7 +38,7 @@ pub const SENTENCES: Sentences = Sentences {
     paging: "Annonce à {name}",
     held_by: "Mis en attente par {name}",
     muted: "Micro coupé",
-    muted_there: "Micro coupé en face",
+    muted_there: "Muet en face",
     weak_network: "Réseau faible",
     remaining: "reste {time}",
     no_camera: "Pas de caméra",

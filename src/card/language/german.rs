@@ -16,7 +16,7 @@ pub const SENTENCES: Sentences = Sentences {
     valid_for: "gültig noch {time}",
     paired_with: "Gekoppelt mit {name}",
     rings: "{name} ruft an",
-    calling: "{name} wird gerufen",
+    calling: "Anruf: {name}",
     ringing_at: "es klingelt: {names}",
     between_names: ", ",
     do_not_disturb: "Bitte nicht stören",

@@ -38,7 +38,7 @@ pub const SENTENCES: Sentences = Sentences {
     paging: "Aviso a {name}",
     held_by: "En espera por {name}",
     muted: "Micrófono apagado",
-    muted_there: "El otro lado, en silencio",
+    muted_there: "Silencio al otro lado",
     weak_network: "Red débil",
     remaining: "quedan {time}",
     no_camera: "Sin cámara",
