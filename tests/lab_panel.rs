@@ -10,6 +10,7 @@ use evdev::{
 use nix::poll::{PollFd, PollFlags};
 use std::fs;
 use std::io::{BufRead, BufReader};
+use std::os::fd::AsFd;
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -122,39 +123,42 @@ fn button(name: &str, gestures: Gestures) -> PanelConfig {
 fn edges_carry_the_kernel_s_own_time_of_the_clock_that_everything_has() {
     let Some(_lab) = lab("edges_carry_the_kernel_s_own_time") else { return };
     let mut lines = Input::open(&[input("BTN_CALL", 0), input("BTN_DOOR", 0)]).unwrap();
-    let before = clock::now();
-    for (name, down) in [("BTN_CALL", true), ("BTN_DOOR", true), ("BTN_CALL", false)] {
+    for (name, number, down) in [("BTN_CALL", 0, true), ("BTN_DOOR", 1, true), ("BTN_CALL", 0, false)] {
+        let before = clock::now();
         press(name, down);
+        poll::wait(&mut [PollFd::new(lines.as_fd(), PollFlags::POLLIN)], None).unwrap();
+        let edge = lines.read(clock::now()).unwrap().expect("an edge");
+        assert_eq!((edge.line, edge.is_active), (number, down));
+        assert!(before <= edge.at && edge.at <= clock::now(), "{before:?} {edge:?}");
+        println!("{name} {:?} after its press, read {:?} later", edge.at.since(before), clock::now().since(edge.at));
     }
-    let after = clock::now();
-    let mut edges = Vec::new();
-    while edges.len() < 3 {
-        poll::wait(&mut [PollFd::new(std::os::fd::AsFd::as_fd(&lines), PollFlags::POLLIN)], None).unwrap();
-        while let Some(edge) = lines.read(clock::now()).unwrap() {
-            edges.push(edge);
-        }
-    }
-    let order: Vec<_> = edges.iter().map(|edge| (edge.line, edge.is_active)).collect();
-    assert_eq!(order, [(0, true), (1, true), (0, false)], "the lines of one request come in their order");
-    assert!(edges.windows(2).all(|pair| pair[0].at <= pair[1].at));
-    assert!(edges.iter().all(|edge| before <= edge.at && edge.at <= after), "{before:?} {edges:?} {after:?}");
     assert_eq!(lines.read(clock::now()).unwrap(), None, "reading does not block");
 }
 
 #[test]
-fn a_burst_that_is_read_late_loses_none_of_its_edges_but_more_than_the_kernel_keeps() {
-    let Some(_lab) = lab("a_burst_that_is_read_late") else { return };
-    let mut line = Input::open(&[input("BTN_CALL", 0)]).unwrap();
-    let mut presses = |count: usize| {
-        (0..count).for_each(|number| press("BTN_CALL", number % 2 == 0));
-        std::iter::from_fn(|| line.read(clock::now()).unwrap()).map(|edge| edge.is_active).collect::<Vec<_>>()
-    };
-    let kept = presses(40);
-    assert_eq!(kept.len(), 40, "a read takes several edges, and all of them count");
-    let flooded = presses(401);
-    println!("of 401 edges that were not read in time, {} came", flooded.len());
-    assert_eq!(flooded.last(), Some(&true), "whatever was lost, it ends with how the line is");
-    assert!(flooded.windows(2).all(|pair| pair[0] != pair[1]));
+fn whatever_a_flood_of_edges_loses_it_ends_with_how_the_line_is() {
+    let Some(_lab) = lab("whatever_a_flood_of_edges_loses") else { return };
+    for last in [true, false] {
+        let mut line = Input::open(&[input("BTN_CALL", 0)]).unwrap();
+        let was = line.is_active(0);
+        for number in 0..1_000 {
+            press("BTN_CALL", number % 2 == 0);
+        }
+        press("BTN_CALL", last);
+        let mut edges = Vec::new();
+        // The simulated interrupts run in a thread of the kernel's; they are over once nothing comes for a while.
+        loop {
+            let mut fd = [PollFd::new(line.as_fd(), PollFlags::POLLIN)];
+            poll::wait(&mut fd, Some(clock::now() + Duration::from_millis(200))).unwrap();
+            if !poll::is_ready(&fd[0]) {
+                break;
+            }
+            edges.extend(std::iter::from_fn(|| line.read(clock::now()).unwrap()).map(|edge| edge.is_active));
+        }
+        println!("of 1000 changes {} were told", edges.len());
+        assert_eq!((line.is_active(0), edges.last().copied().unwrap_or(was)), (last, last));
+        assert!(edges.windows(2).all(|pair| pair[0] != pair[1]));
+    }
 }
 
 #[test]
@@ -213,7 +217,9 @@ fn a_knob_turns_the_volume() {
     let [a, b] = ["BTN_CALL", "BTN_HANGUP"];
     for (first, second, wanted) in [(a, b, "volume +5"), (b, a, "volume -5")] {
         for (line, level) in [(first, true), (second, true), (first, false), (second, false)] {
+            // The simulated chip makes one edge of two that come at once; fingers are slower.
             press(line, level);
+            turn(&mut hands, None);
         }
         assert_eq!(next_action(&mut hands).0, wanted);
     }
@@ -299,8 +305,7 @@ fn hold_the_strike() {
     }
     let mut hands = panel(door(30_000));
     hands.release(clock::now()).unwrap();
-    // Beyond what the test harness keeps back.
-    fs::write("/dev/stderr", "held\n").unwrap();
+    eprintln!("held");
     while hands.is_releasing() {
         turn(&mut hands, None);
     }

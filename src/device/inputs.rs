@@ -46,11 +46,14 @@ pub(super) enum Read<'n, T> {
     Gone(T),
 }
 
+/// The state that reading a device begins with; none where it is not wanted.
+type Wanted<T> = Box<dyn Fn(&RawDevice) -> Option<T> + Send>;
+
 /// All nodes that `wanted` has a state for.
 pub(super) struct Inputs<T> {
     /// What the nodes are for, in the message about missing permissions: "keys".
     what: &'static str,
-    wanted: Box<dyn Fn(&RawDevice) -> Option<T> + Send>,
+    wanted: Wanted<T>,
     nodes: Vec<Node<T>>,
     /// Tells of nodes that come, and of nodes whose permissions change, which udev does a moment later.
     watch: Option<Inotify>,

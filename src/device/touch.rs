@@ -9,7 +9,7 @@ use core::str::FromStr;
 use evdev::raw_stream::RawDevice;
 use evdev::{AbsInfo, AbsoluteAxisCode as Axis, EventSummary, KeyCode, PropType, SynchronizationCode};
 use std::collections::VecDeque;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsRawFd, BorrowedFd};
 
 /// Fingers that a screen tells apart at most; those beyond are not followed.
 const SLOTS_MAX: usize = 16;
@@ -154,6 +154,26 @@ struct Slot {
     y: i32,
 }
 
+nix::ioctl_read_buf!(
+    /// EVIOCGMTSLOTS: the values of one axis in all slots. The first number is the axis, the others are filled in.
+    get_slots,
+    b'E',
+    0x0a,
+    i32
+);
+
+/// What an axis was last in each slot; zeros where the kernel does not say, as they are at a screen's start.
+fn slot_values(device: &RawDevice, axis: Axis) -> [i32; SLOTS_MAX] {
+    let mut numbers = [0; 1 + SLOTS_MAX];
+    numbers[0] = i32::from(axis.0);
+    // SAFETY: the descriptor is that of an open evdev node, and the kernel writes no more than the length that the
+    // request's own number states, which is that of the slice.
+    if unsafe { get_slots(device.as_raw_fd(), &mut numbers) }.is_err() {
+        return [0; SLOTS_MAX];
+    }
+    core::array::from_fn(|slot| numbers[1 + slot])
+}
+
 /// What is known of one screen. A single-touch screen has one slot.
 #[derive(Debug)]
 struct Tracker {
@@ -187,9 +207,15 @@ impl Tracker {
         };
         let start = slot.and_then(|info| usize::try_from(info.value()).ok()).unwrap_or(0);
         let mut tracker = Tracker::new(slot.is_some(), x.into(), y.into(), start);
-        // Where the last finger was: the next one may be at the very same place, of which nothing is said then.
-        if let (Some(slot), None) = (tracker.slots.get_mut(start), slot) {
-            (slot.x, slot.y) = (x.value(), y.value());
+        // Where the last fingers were: the next one may be at the very same place, of which nothing is said then.
+        if slot.is_some() {
+            let places = [Axis::ABS_MT_POSITION_X, Axis::ABS_MT_POSITION_Y].map(|axis| slot_values(device, axis));
+            for (number, slot) in tracker.slots.iter_mut().enumerate() {
+                [slot.x, slot.y] = places.map(|values| values[number]);
+            }
+        } else {
+            [tracker.slots[0].x, tracker.slots[0].y] = [x.value(), y.value()];
+            tracker.current = 0;
         }
         Some(tracker)
     }
