@@ -70,3 +70,6 @@ impl QrReader {
         Some((small_width, small_height))
     }
 }
+
+#[cfg(test)]
+mod tests;
