@@ -30,6 +30,9 @@ const WATCH_IDLE: Duration = Duration::from_secs(60);
 const CACHE_RECORDS_MAX: i64 = 5_000;
 /// How long nothing is listened to after a flood. The stations that were found before are still called where they were.
 const FLOOD_PAUSE: Duration = Duration::from_secs(30);
+/// After so long whatever was announced is announced once more, as RFC 6762 §8.3 asks. It is more than a matter of loss:
+/// `mdns-sd` drops what follows an announcement within a second (§6), changes of the text among them.
+const ANNOUNCE_AGAIN: Duration = Duration::from_millis(1_500);
 /// How long the last words may take: telling everybody that this station leaves.
 const LEAVE_WITHIN: Duration = Duration::from_millis(500);
 
@@ -60,12 +63,20 @@ pub struct Finder {
     _alive: mpsc::Sender<()>,
 }
 
+/// What this station says, and since when.
+struct Announced {
+    what: Announcement,
+    at: Instant,
+    /// It was said once more.
+    again: bool,
+}
+
 /// What both threads use.
 struct Shared {
     config: Config,
     hint: KeyHint,
     daemon: Mutex<ServiceDaemon>,
-    announced: Mutex<Announcement>,
+    announced: Mutex<Announced>,
     table: Mutex<Table>,
     wake: Wake,
     /// There is something to fetch.
@@ -86,7 +97,7 @@ impl Finder {
         let shared = Arc::new(Shared {
             hint,
             daemon: Mutex::new(daemon),
-            announced: Mutex::new(announcement.clone()),
+            announced: Mutex::new(Announced { what: announcement.clone(), at: Instant::now(), again: false }),
             table: Mutex::new(Table::new(hint)),
             wake: Wake::new()?,
             ready: AtomicBool::new(false),
@@ -103,14 +114,15 @@ impl Finder {
     /// Announces something else from now on: another name, another port, pairing or not any more.
     pub fn announce(&mut self, announcement: Announcement) {
         let mut announced = lock(&self.shared.announced);
-        if *announced == announcement {
+        if announced.what == announcement {
             return;
         }
-        if announced.name != announcement.name {
-            self.shared.unregister(&announced);
+        if announced.what.name != announcement.name {
+            self.shared.unregister(&announced.what);
         }
-        announced.clone_from(&announcement);
         self.shared.register(&announcement);
+        // The thread sees it when the announcement comes back to us.
+        *announced = Announced { what: announcement, at: Instant::now(), again: false };
     }
 
     /// Whom the address book holds: their announcements keep their places when others fill the table.
@@ -155,7 +167,7 @@ impl Shared {
         while !self.stopped.load(Ordering::Acquire) {
             let news = lock(&self.table).has_news();
             let wait = if news { TELL_PAUSE.saturating_sub(told_at.elapsed()) } else { WATCH_IDLE };
-            let event = events.recv_timeout(wait);
+            let event = events.recv_timeout(wait.min(self.announce_again()));
             // The channel ends where it overflowed, or its daemon did.
             let ended = matches!(&event, Err(_) if events.is_disconnected());
             if let Ok(event) = event {
@@ -177,6 +189,20 @@ impl Shared {
                 watched_at = Instant::now();
             }
         }
+    }
+
+    /// Announces once more if that is due; when it will be.
+    fn announce_again(&self) -> Duration {
+        let mut announced = lock(&self.announced);
+        let left = ANNOUNCE_AGAIN.saturating_sub(announced.at.elapsed());
+        if announced.again {
+            return WATCH_IDLE;
+        }
+        if left.is_zero() {
+            announced.again = true;
+            self.register(&announced.what);
+        }
+        left
     }
 
     fn take(&self, event: ServiceEvent) {
@@ -221,7 +247,9 @@ impl Shared {
             if let Ok((anew, events)) = listen(&self.config) {
                 *daemon = anew;
                 drop(daemon);
-                self.register(&lock(&self.announced));
+                let mut announced = lock(&self.announced);
+                (announced.at, announced.again) = (Instant::now(), false);
+                self.register(&announced.what);
                 return Some(events);
             }
         }

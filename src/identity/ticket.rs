@@ -12,7 +12,7 @@
 //! | 19 | 1 | upper four bits: count of IPv4 addresses; lower four: of IPv6 ones |
 //! | 20 | 4 each | IPv4 addresses |
 //! | … | 16 each | IPv6 addresses |
-//! | … | 1–24 | the station's name in UTF-8, as much of it as fits |
+//! | … | 0–24 | the station's name in UTF-8, as much of it as fits |
 
 use super::code::{CODE_WORDS, Code};
 use super::hint::{HINT_HASH_LEN, HINT_SALT_LEN, KeyHint};
