@@ -3,6 +3,7 @@
 //! mended, and after the longest time that anything may ring the stations' states are held against each other. A seed
 //! that fails prints all that was said.
 
+use super::calls::DOOR;
 use super::house::{Dice, House, NAMES, key};
 use crate::call::{CallConfig, Group, State, Whom};
 use crate::time::Duration;
@@ -31,13 +32,13 @@ fn check_now(house: &House) {
 
 /// Every promise about a house that has been quiet for long enough.
 fn check_quiet(house: &House) {
-    for station in 0..house.stations.len() {
+    for (station, name) in NAMES.iter().enumerate().take(house.stations.len()) {
         match house.state(station) {
             State::Idle => {}
             State::Talking(talking) => {
                 let partner = house.partner(station).unwrap();
                 let State::Talking(theirs) = house.state(partner) else {
-                    panic!("{} talks to {}, which does not", NAMES[station], NAMES[partner]);
+                    panic!("{name} talks to {}, which does not", NAMES[partner]);
                 };
                 assert_eq!((theirs.peer, theirs.call), (key(station), talking.call), "they talk to different partners");
                 assert_eq!((theirs.kind, theirs.is_caller), (talking.kind, !talking.is_caller));
@@ -45,8 +46,8 @@ fn check_quiet(house: &House) {
                 assert_eq!(theirs.muted_there, house.stations[station].call.is_muted());
             }
             // A page is alone with its limit; those who hear it say so.
-            State::Calling(page) => panic!("{} still calls: {page:?}", NAMES[station]),
-            state => panic!("{} is left in {state:?}", NAMES[station]),
+            State::Calling(page) => panic!("{name} still calls: {page:?}"),
+            state => panic!("{name} is left in {state:?}"),
         }
     }
 }
@@ -83,7 +84,7 @@ fn something(house: &mut House) {
 
 fn live(count: usize, seed: u64) {
     let configure = |station: usize, config: &mut CallConfig| {
-        config.early_media = station % 3 == 0;
+        config.early_media = station == DOOR || station == 0;
         config.groups =
             vec![Group { name: "some".into(), members: vec!["attic".into(), "bath".into(), "hall".into()] }];
         config.usual = if station == 1 { Whom::Named("some".into()) } else { Whom::All };

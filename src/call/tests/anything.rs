@@ -46,7 +46,7 @@ fn action() -> impl Strategy<Value = Action> {
         1 => whom.prop_map(Action::Page),
         2 => name.clone().prop_map(Action::Monitor),
         1 => prop::option::of(name).prop_map(Action::Release),
-        1 => Just(Action::ReleaseHere),
+        3 => Just(Action::ReleaseHere),
         1 => switch.prop_map(Action::DoNotDisturb),
     ]
 }
@@ -88,7 +88,8 @@ fn told() -> impl Strategy<Value = Told> {
         10 => (speaker, any::<bool>(), message()).prop_map(|(from, own, message)| Told::Message(from, own, message)),
         3 => (peer.clone(), prop::bool::weighted(0.7)).prop_map(|(peer, here)| Told::Presence(peer, here)),
         1 => peer.prop_map(Told::Restart),
-        4 => (0u64..70_000).prop_map(Told::Pass),
+        2 => (0u64..3_000).prop_map(Told::Pass),
+        2 => (0u64..70_000).prop_map(Told::Pass),
         1 => (0u64..70_000).prop_map(Told::Oversleep),
         1 => any::<bool>().prop_map(Told::Book),
     ]

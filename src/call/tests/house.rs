@@ -283,6 +283,8 @@ impl House {
             }
             What::Timeout(station) => {
                 self.stations[station].call.handle_timeout(at);
+                let next = self.stations[station].call.poll_timeout();
+                assert!(next.is_none_or(|next| next > at), "{} would spin", NAMES[station]);
                 self.collect(station);
             }
         }
