@@ -3,6 +3,7 @@
 use super::action::Whom;
 use crate::identity::{PublicKey, Rights};
 use crate::time::Duration;
+use core::fmt;
 
 /// Groups of a station: a house has floors and wings.
 pub const GROUPS_MAX: usize = 32;
@@ -28,6 +29,13 @@ impl MinuteOfDay {
     /// `None` from 24:00 on.
     pub const fn new(hour: u16, minute: u16) -> Option<MinuteOfDay> {
         if hour < 24 && minute < 60 { Some(MinuteOfDay(hour * 60 + minute)) } else { None }
+    }
+}
+
+/// As clocks show it: `07:05`.
+impl fmt::Display for MinuteOfDay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:02}:{:02}", self.0 / 60, self.0 % 60)
     }
 }
 

@@ -4,7 +4,8 @@ use super::chat::first_camera;
 use super::state::State;
 use super::{Failure, print};
 use crate::call::Whom;
-use crate::config::{CONFIG_FILE, Config, Line};
+use crate::config::{CONFIG_FILE, Config};
+use crate::device::gpio::LineSpec;
 use crate::device::audio::{Mic, MicSpec, Speaker, SpeakerSpec};
 use crate::device::camera::{Camera, CameraRequest, CameraSpec};
 use crate::device::file::FilmClock;
@@ -162,10 +163,10 @@ fn writable(path: &Path) -> Probed {
 }
 
 /// Looks at a line without claiming it: a strike that is claimed might move.
-fn gpio_line(line: &Line) -> Probed {
+fn gpio_line(line: &LineSpec) -> Probed {
     let found = match line {
-        Line::Named(name) => gpiocdev::find_named_line(name).map(|found| found.info),
-        Line::At { chip, offset } => chip_called(chip)?.line_info(*offset).ok(),
+        LineSpec::Name(name) => gpiocdev::find_named_line(name).map(|found| found.info),
+        LineSpec::Place { chip, offset } => chip_called(chip)?.line_info(*offset).ok(),
     };
     let info = found.ok_or_else(|| unseen(line))?;
     match (info.used, info.consumer.as_str()) {
@@ -186,13 +187,13 @@ fn chip_called(name: &str) -> Result<Chip, String> {
     opened.into_iter().find(is_it).ok_or_else(none)
 }
 
-fn unseen(line: &Line) -> String {
+fn unseen(line: &LineSpec) -> String {
     let any_denied =
         gpiocdev::chip::chips().unwrap_or_default().iter().any(|path| access(path, AccessFlags::R_OK).is_err());
     match line {
         _ if any_denied => "this user may not open the GPIO chips: `visavis devices` names the group to join".into(),
-        Line::Named(_) => "no GPIO chip has a line of this name: `visavis devices` lists them".into(),
-        Line::At { .. } => "the chip has no line of this number: `visavis devices` lists them".into(),
+        LineSpec::Name(_) => "no GPIO chip has a line of this name: `visavis devices` lists them".into(),
+        LineSpec::Place { .. } => "the chip has no line of this number: `visavis devices` lists them".into(),
     }
 }
 

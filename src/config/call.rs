@@ -1,8 +1,9 @@
 //! Whom this station calls, who may do what here without being answered, and its door.
 
-use super::lines::Line;
 use super::name::Name;
-use super::value::{self, Hours, Value, number, time};
+use super::value::{self, Value, number, time};
+use crate::call::QuietHours;
+use crate::device::gpio::LineSpec;
 use crate::call::Whom;
 use crate::time::Duration;
 use core::fmt;
@@ -32,7 +33,7 @@ pub struct Call {
     pub early_media: bool,
     /// When nobody may ring here, each day in local time.
     #[serde(with = "value")]
-    pub do_not_disturb: Option<Hours>,
+    pub do_not_disturb: Option<QuietHours>,
     /// Missed calls that are kept on the screen.
     #[serde(deserialize_with = "number::<_, _, 0, 1000>")]
     pub keep_missed: u16,
@@ -78,7 +79,7 @@ impl Value for Whom {
 pub struct Door {
     /// The strike's line; `None`: there is no door here.
     #[serde(with = "value")]
-    pub line: Option<Line>,
+    pub line: Option<LineSpec>,
     /// Whether the line is on when it is low.
     pub active_low: bool,
     /// How long the line is on.

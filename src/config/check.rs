@@ -1,6 +1,7 @@
 //! What can only be judged when several values are seen together: names that occur twice, lines that two things claim.
 
-use super::{Config, Line, Name};
+use super::{Config, Name};
+use crate::device::gpio::LineSpec;
 use crate::identity::same_name;
 use core::str::FromStr;
 use evdev::KeyCode;
@@ -81,7 +82,7 @@ fn names(config: &Config) -> Result<(), Wrong> {
 
 /// Each line does one thing.
 fn lines(config: &Config) -> Result<(), Wrong> {
-    let mut claimed: Vec<(String, &Line)> = Vec::new();
+    let mut claimed: Vec<(String, &LineSpec)> = Vec::new();
     let single = [
         ("door.line", config.door.line.as_ref()),
         ("rotary.line_a", config.rotary.line_a.as_ref()),

@@ -1,7 +1,8 @@
 //! What people put their hands on: buttons, keys, touch, a knob; and what each means.
 
-use super::lines::{Bias, Line};
 use super::value::{self, text_value, time, words};
+use crate::device::gpio::{Bias, LineSpec};
+use crate::device::touch::Rotation;
 use crate::call::{Action, Switch, VOLUME_STEP_PERCENT, Volume};
 use crate::time::Duration;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -15,7 +16,7 @@ text_value!(Action, "an action such as \"ring kitchen\", or \"nothing\"", "nothi
 pub struct Button {
     /// Its line.
     #[serde(with = "value")]
-    pub line: Line,
+    pub line: LineSpec,
     /// Whether it is pressed when the line is low.
     #[serde(default)]
     pub active_low: bool,
@@ -113,22 +114,8 @@ pub struct Touch {
     pub rotate: Rotation,
 }
 
-/// Quarter turns, clockwise.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Rotation {
-    /// Upright.
-    #[default]
-    None,
-    /// A quarter.
-    Quarter,
-    /// Upside down.
-    Half,
-    /// Three quarters.
-    ThreeQuarters,
-}
-
 words!(Rotation, "\"0\", \"90\", \"180\" or \"270\"",
-    "0" => Rotation::None, "90" => Rotation::Quarter, "180" => Rotation::Half, "270" => Rotation::ThreeQuarters);
+    "0" => Rotation::None, "90" => Rotation::Right, "180" => Rotation::Around, "270" => Rotation::Left);
 
 /// `[rotary]`: a knob on two lines (quadrature).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -136,10 +123,10 @@ words!(Rotation, "\"0\", \"90\", \"180\" or \"270\"",
 pub struct Rotary {
     /// The line that leads when it is turned clockwise; `None`: there is no knob.
     #[serde(with = "value")]
-    pub line_a: Option<Line>,
+    pub line_a: Option<LineSpec>,
     /// The other line.
     #[serde(with = "value")]
-    pub line_b: Option<Line>,
+    pub line_b: Option<LineSpec>,
     /// What holds both lines while a contact is open; `None`: as the board has it.
     #[serde(with = "value")]
     pub bias: Option<Bias>,

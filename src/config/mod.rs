@@ -24,11 +24,11 @@ mod value;
 pub use call::{Call, Door, Peer, PeerAddress};
 pub use control::{Control, GroupName, SocketPath};
 pub use error::ConfigError;
-pub use hands::{Button, Keys, Rotary, Rotation, Touch};
-pub use lines::{Bias, Lamp, Line, Occasion, Relay};
+pub use hands::{Button, Keys, Rotary, Touch};
+pub use lines::{Lamp, Relay, Telling};
 pub use media::{Camera, Language, Loudspeaker, Microphone, PORT, Screen, Station};
 pub use name::Name;
-pub use value::{BitRate, FrameRate, Hours, TimeOfDay};
+pub use value::{BitRate, FrameRate};
 
 use serde::{Deserialize, Serialize};
 use std::io::{self, Read};

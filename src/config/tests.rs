@@ -3,6 +3,8 @@
 
 use super::value::Value;
 use super::*;
+use crate::call::QuietHours;
+use crate::device::gpio::{Bias, LineSpec};
 use crate::call::{Action, Whom};
 use crate::media::{Level, Size};
 use crate::time::Duration;
@@ -173,7 +175,7 @@ fn what_is_typed_is_meant() {
     assert_eq!((media.size, media.rate_hz, media.bitrate_bps), (Some(Size::new(1280, 720)), Some(15), Some(1_500_000)));
     assert_eq!(config.call.usual, Whom::Named("upstairs".into()));
     assert_eq!((config.call.ring_time, config.door.pulse), (Duration::from_secs(90), Duration::from_millis(100)));
-    assert_eq!(config.door.line, Some(Line::At { chip: "gpiochip0".into(), offset: 17 }));
+    assert_eq!(config.door.line, Some(LineSpec::Place { chip: "gpiochip0".into(), offset: 17 }));
     assert_eq!(config.button[0].double, Some(Action::ReleaseHere));
     assert_eq!(config.keys.0["KEY_ESC"], None, "a key's usual meaning can be taken away");
     assert_eq!(config.keys.0["KEY_Q"], Some(Action::HangUp), "keys that are not typed keep theirs");
@@ -306,7 +308,7 @@ proptest! {
                 }
             )+};
         }
-        there_and_back!(Duration, BitRate, FrameRate, Hours, Line, PeerAddress, Name, SocketPath, GroupName, Option<Bias>);
+        there_and_back!(Duration, BitRate, FrameRate, QuietHours, LineSpec, PeerAddress, Name, SocketPath, GroupName, Option<Bias>);
     }
 
     #[test]

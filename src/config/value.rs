@@ -3,6 +3,7 @@
 //! A field says `#[serde(with = "value")]` for text alone, or names [`time`] or [`number`] with its bounds. What may be
 //! left to the station is an `Option`, with a word of its own for that (`"auto"`, `"never"`, `"nothing"`).
 
+use crate::call::{MinuteOfDay, QuietHours};
 use crate::time::Duration;
 use core::fmt;
 use core::marker::PhantomData;
@@ -228,42 +229,19 @@ impl Value for FrameRate {
     }
 }
 
-/// A time of the local day, in minutes since midnight.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct TimeOfDay(
-    /// Below 1,440.
-    pub u16,
-);
-
-/// Hours of each local day, perhaps over midnight; the end is not within.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Hours {
-    /// When they begin.
-    pub from: TimeOfDay,
-    /// When they end.
-    pub to: TimeOfDay,
-}
-
-impl Hours {
-    /// Whether they hold at `time`.
-    pub fn hold_at(&self, time: TimeOfDay) -> bool {
-        if self.from <= self.to { self.from <= time && time < self.to } else { self.from <= time || time < self.to }
-    }
-}
-
-impl Value for Hours {
+impl Value for QuietHours {
     const LIKE: &'static str = "hours such as \"22:00-07:00\", or \"never\"";
     const UNSET: &'static str = "never";
 
-    fn read(text: &str) -> Result<Hours, String> {
+    fn read(text: &str) -> Result<QuietHours, String> {
         let of_day = |text: &str| {
             let (hour, minute) = text.trim().split_once(':')?;
             let digits = |text: &str| text.len() <= 2 && text.bytes().all(|b| b.is_ascii_digit());
             let (hour, minute): (u16, u16) =
                 (digits(hour).then_some(hour)?.parse().ok()?, digits(minute).then_some(minute)?.parse().ok()?);
-            (hour < 24 && minute < 60).then_some(TimeOfDay(hour * 60 + minute))
+            MinuteOfDay::new(hour, minute)
         };
-        let hours = text.split_once('-').and_then(|(from, to)| Some(Hours { from: of_day(from)?, to: of_day(to)? }));
+        let hours = text.split_once('-').and_then(|(from, to)| Some(QuietHours { from: of_day(from)?, to: of_day(to)? }));
         let hours = hours.ok_or_else(|| format!("{text:?} are no hours of the day: write them as \"22:00-07:00\""))?;
         if hours.from == hours.to {
             return Err(format!("{text} is no time at all, or all of it: write \"never\", or \"00:00-23:59\""));
@@ -272,7 +250,6 @@ impl Value for Hours {
     }
 
     fn write(&self) -> String {
-        let of_day = |time: TimeOfDay| format!("{:02}:{:02}", time.0 / 60, time.0 % 60);
-        format!("{}-{}", of_day(self.from), of_day(self.to))
+        format!("{}-{}", self.from, self.to)
     }
 }

@@ -83,6 +83,13 @@ pub const USUAL: [(Sign, Pattern); 7] = [
     (Sign::Idle, Pattern::Flash),
 ];
 
+impl Sign {
+    /// How a lamp shows it that was only told to.
+    pub fn usual_pattern(self) -> Pattern {
+        USUAL.iter().find(|(sign, _)| *sign == self).map_or(Pattern::Blink, |(_, pattern)| *pattern)
+    }
+}
+
 fn by_word<T: Copy>(words: &[(&str, T)], text: &str, what: &str) -> Result<T, String> {
     let found = words.iter().find(|(word, _)| *word == text).map(|(_, meaning)| *meaning);
     found.ok_or_else(|| {
