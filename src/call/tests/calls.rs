@@ -215,6 +215,18 @@ fn a_station_that_just_begins_anew_is_waited_for_and_rung() {
 }
 
 #[test]
+fn ringing_somebody_who_leaves_goes_on_for_a_while_only() {
+    let mut house = quiet_home();
+    house.act(DOOR, "ring kitchen");
+    house.pass(0.5);
+    house.set_link(DOOR, KITCHEN, false);
+    house.pass(9.0);
+    assert!(matches!(house.state(DOOR), State::Calling(_)));
+    house.pass(4.0);
+    assert_eq!(ending(&house, DOOR), Ending::Unreachable);
+}
+
+#[test]
 fn a_call_survives_a_cut_of_the_network_and_a_longer_one_ends_it_on_both_sides() {
     let mut house = quiet_home();
     house.act(DOOR, "ring kitchen");
@@ -386,6 +398,19 @@ fn who_accepts_a_call_that_is_no_more_hears_that_it_is_over() {
     call.handle_message(now, wall, key(DOOR), CallMessage::Accept { call: CallId(1) });
     let over = CallMessage::End { call: CallId(1), reason: EndReason::Cancelled, by: bounded("") };
     assert_eq!(call.poll_message(), Some((key(DOOR), over)));
+}
+
+#[test]
+fn who_has_declined_cannot_accept_any_more() {
+    let mut house = quiet_home();
+    house.act(DOOR, "ring");
+    house.pass(0.5);
+    house.act(KITCHEN, "decline");
+    house.pass(0.5);
+    let State::Calling(calling) = house.state(DOOR).clone() else { panic!("{:?}", house.state(DOOR)) };
+    let (now, wall) = (house.now, house.wall);
+    house.stations[DOOR].call.handle_message(now, wall, key(KITCHEN), CallMessage::Accept { call: calling.call });
+    assert_eq!(house.state(DOOR), &State::Calling(calling));
 }
 
 #[test]

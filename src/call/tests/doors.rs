@@ -126,6 +126,19 @@ fn a_request_that_the_network_kept_does_not_open_the_door_later() {
     assert_eq!(house.ask(KITCHEN, "release"), Err(Refusal::Away("door".into())));
 }
 
+#[test]
+fn who_no_longer_wants_the_door_open_does_not_confirm_it_even_if_the_driver_sleeps() {
+    let mut house = visit();
+    talk(&mut house, KITCHEN);
+    let (now, wall) = (house.now, house.wall);
+    let kitchen = &mut house.stations[KITCHEN].call;
+    kitchen.handle_action(now, wall, &"release".parse().unwrap()).unwrap();
+    let Some((_, CallMessage::ReleaseRequest { nonce, .. })) = kitchen.poll_message() else { panic!() };
+    let challenge = CallMessage::ReleaseChallenge { nonce, challenge: 1 };
+    kitchen.handle_message(now + Duration::from_secs(4), wall, key(DOOR), challenge);
+    assert_eq!(kitchen.poll_message(), None);
+}
+
 /// What the door says to a message of the kitchen.
 fn say(house: &mut House, message: CallMessage) -> Option<CallMessage> {
     let (now, wall) = (house.now, house.wall);
