@@ -14,7 +14,7 @@ use visavis::device::screen::ScreenSpec;
 use visavis::device::{FaultKind, VideoSink};
 use visavis::media::{DecodedFrame, Picture, Size};
 use visavis::ring::{Pool, mailbox};
-use visavis::stage::present::{Board, PresentStats, spawn};
+use visavis::stage::present::{Board, PresentPorts, PresentStats, spawn};
 use visavis::stage::{Context, Health, State};
 use visavis::sys::memory::Map;
 use visavis::sys::wake::{Stop, Wake};
@@ -317,7 +317,9 @@ fn the_stage_shows_the_newest_at_each_vblank_and_outlives_an_unplugged_screen() 
     // This card only: the lab has a second one, which the stage would take instead of the unplugged one.
     let spec: ScreenSpec = "drm:card0".parse().unwrap();
     let board = Board::new(wake.clone());
-    let thread = spawn(context.clone(), spec, pictures, wake.clone(), board, health.clone(), stats.clone()).unwrap();
+    let (own_wake, own_health, own_stats) = (wake.clone(), health.clone(), stats.clone());
+    let ports = PresentPorts { pictures, mirror: None, wake: own_wake, board, health: own_health, stats: own_stats };
+    let thread = spawn(context.clone(), spec, ports).unwrap();
     let mut number = 0;
     // A picture each 4 ms, four for each refresh.
     let mut feed = |until: &dyn Fn() -> bool| {

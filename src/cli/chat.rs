@@ -2,7 +2,7 @@
 
 use super::media::{Defaults, Media, Version};
 use super::terminal::Terminal;
-use super::{EX_SOFTWARE, Failure};
+use super::{EX_SOFTWARE, Failure, machine_name};
 use crate::config::PORT;
 use crate::device::audio::{MicSpec, SpeakerSpec};
 use crate::device::camera::CameraSpec;
@@ -153,10 +153,4 @@ fn is_own(address: &SocketAddr) -> bool {
                 v4.or(v6) == Some(ip)
             })
         })
-}
-
-/// The machine's own name, as its installer set it.
-fn machine_name() -> String {
-    let name = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok());
-    name.filter(|name| !name.is_empty()).unwrap_or_else(|| "station".into())
 }

@@ -18,6 +18,13 @@ pub(super) struct SocketArg {
     socket: Option<PathBuf>,
 }
 
+impl SocketArg {
+    /// The path that was given.
+    pub(super) fn path(&self) -> Option<PathBuf> {
+        self.socket.clone()
+    }
+}
+
 #[derive(clap::Args, Debug)]
 #[command(after_help = notations())]
 pub(super) struct CtlArgs {
@@ -83,7 +90,7 @@ pub(super) fn watch(args: ShowArgs) -> Result<ExitCode, Failure> {
     }
 }
 
-fn ask(socket: &SocketArg, request: &Request) -> Result<(Client, Answer), Failure> {
+pub(super) fn ask(socket: &SocketArg, request: &Request) -> Result<(Client, Answer), Failure> {
     let paths = match &socket.socket {
         Some(path) => vec![path.clone()],
         None => client_paths(|name| std::env::var_os(name)),
@@ -93,7 +100,7 @@ fn ask(socket: &SocketArg, request: &Request) -> Result<(Client, Answer), Failur
     Ok((client, answer))
 }
 
-fn failure(error: ClientError) -> Failure {
+pub(super) fn failure(error: ClientError) -> Failure {
     let status = match error {
         ClientError::NoStation(_) => EX_UNAVAILABLE,
         ClientError::Broken(_) => EX_IOERR,
@@ -101,7 +108,7 @@ fn failure(error: ClientError) -> Failure {
     Failure { status, message: error.to_string() }
 }
 
-fn unexpected(answer: Answer) -> Failure {
+pub(super) fn unexpected(answer: Answer) -> Failure {
     match answer {
         Answer::Refused(reason) => Failure { status: REFUSED, message: reason },
         other => Failure { status: EX_IOERR, message: format!("the station answered something else: {other:?}") },

@@ -13,7 +13,9 @@ mod devices;
 mod log;
 mod man;
 mod media;
+mod pair;
 mod peers;
+mod run;
 mod state;
 mod terminal;
 
@@ -52,6 +54,10 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Be the intercom of this house: ring and be rung, as the configuration says
+    Run(run::Args),
+    /// Get to know another station, by a code that one shows and the other reads
+    Pair(pair::Args),
     /// See and hear another station; both sides run the same command
     Chat(Box<chat::Args>),
     /// Two stations in this process call each other over loopback
@@ -119,6 +125,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     log_to_stderr();
     let done = match cli.command {
+        Command::Run(args) => run::run(&args),
+        Command::Pair(args) => pair::run(&args),
         Command::Chat(args) => chat::run(*args),
         Command::Demo(args) => demo::run(*args),
         Command::Ctl(args) => ctl::ctl(args),
@@ -163,4 +171,10 @@ fn log_to_stderr() {
         .without_time()
         .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
         .init();
+}
+
+/// The machine's own name, as its installer set it.
+fn machine_name() -> String {
+    let name = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok());
+    name.filter(|name| !name.is_empty()).unwrap_or_else(|| "station".into())
 }

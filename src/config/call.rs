@@ -1,10 +1,10 @@
 //! Whom this station calls, who may do what here without being answered, and its door.
 
 use super::name::Name;
-use super::value::{self, Value, number, time};
+use super::value::{self, Value, time};
 use crate::call::QuietHours;
-use crate::device::gpio::LineSpec;
 use crate::call::Whom;
+use crate::device::gpio::LineSpec;
 use crate::time::Duration;
 use core::fmt;
 use serde::{Deserialize, Serialize};
@@ -31,12 +31,11 @@ pub struct Call {
     pub auto_answer_delay: Duration,
     /// Whether this station's picture is shown where it rings, before anybody answers.
     pub early_media: bool,
+    /// Whether the microphone is heard only while somebody holds a button that means "talk".
+    pub push_to_talk: bool,
     /// When nobody may ring here, each day in local time.
     #[serde(with = "value")]
     pub do_not_disturb: Option<QuietHours>,
-    /// Missed calls that are kept on the screen.
-    #[serde(deserialize_with = "number::<_, _, 0, 1000>")]
-    pub keep_missed: u16,
     /// Stations that are rung together, by the group's name.
     pub groups: BTreeMap<Name, Vec<Name>>,
 }
@@ -50,8 +49,8 @@ impl Default for Call {
             lost_time: Duration::from_secs(30),
             auto_answer_delay: Duration::from_secs(1),
             early_media: true,
+            push_to_talk: false,
             do_not_disturb: None,
-            keep_missed: 50,
             groups: BTreeMap::new(),
         }
     }

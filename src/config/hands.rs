@@ -1,9 +1,10 @@
 //! What people put their hands on: buttons, keys, touch, a knob; and what each means.
 
 use super::value::{self, text_value, time, words};
-use crate::device::gpio::{Bias, LineSpec};
-use crate::device::touch::Rotation;
 use crate::call::{Action, Switch, VOLUME_STEP_PERCENT, Volume};
+use crate::device::gpio::{Bias, LineSpec};
+use crate::device::keys::Key;
+use crate::device::touch::Rotation;
 use crate::time::Duration;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::collections::BTreeMap;
@@ -85,6 +86,13 @@ impl Default for Keys {
     }
 }
 
+/// A key as the kernel writes its name, `KEY_ESC`, of whatever way it is typed.
+fn full_name(typed: &str) -> Result<String, String> {
+    typed.parse::<Key>()?;
+    let name = typed.trim().to_ascii_uppercase();
+    Ok(if name.starts_with("KEY_") || name.starts_with("BTN_") { name } else { format!("KEY_{name}") })
+}
+
 /// A typed key and its action.
 #[derive(Serialize, Deserialize)]
 #[serde(transparent)]
@@ -94,7 +102,9 @@ impl<'de> Deserialize<'de> for Keys {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Keys, D::Error> {
         let typed: BTreeMap<String, Meaning> = Deserialize::deserialize(from)?;
         let mut keys = Keys::default();
-        keys.0.extend(typed.into_iter().map(|(key, meaning)| (key, meaning.0)));
+        for (key, meaning) in typed {
+            keys.0.insert(full_name(&key).map_err(serde::de::Error::custom)?, meaning.0);
+        }
         Ok(keys)
     }
 }

@@ -2,12 +2,14 @@
 
 use super::Config;
 use super::name::Name;
-use super::value::{self, BitRate, FrameRate, number, text_value, words};
+use super::value::{self, BitRate, FrameRate, number, text_value, time, words};
+use crate::card::Language;
 use crate::device::audio::{MicSpec, SpeakerSpec};
 use crate::device::camera::CameraSpec;
 use crate::device::screen::ScreenSpec;
 use crate::media::{Level, Size, VideoCodec};
 use crate::station::{IpVersion, MediaConfig};
+use crate::time::Duration;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// The tutorial's port.
@@ -29,27 +31,14 @@ pub struct Station {
     /// Versions of IP that it speaks.
     #[serde(with = "value")]
     pub ip: IpVersion,
+    /// Whether it announces itself on the network, and finds others by name.
+    pub find: bool,
 }
 
 impl Default for Station {
     fn default() -> Station {
-        Station { name: None, language: None, port: PORT, ip: IpVersion::Both }
+        Station { name: None, language: None, port: PORT, ip: IpVersion::Both, find: true }
     }
-}
-
-/// A language that the cards are written in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Language {
-    /// English.
-    English,
-    /// German.
-    German,
-    /// Spanish.
-    Spanish,
-    /// French.
-    French,
-    /// Chinese, simplified.
-    Chinese,
 }
 
 words!(Language, "a language: \"en\", \"de\", \"es\", \"fr\", \"zh\" or \"auto\"",
@@ -117,12 +106,22 @@ fn write_level<S: Serializer>(level: &Level, to: S) -> Result<S::Ok, S::Error> {
 }
 
 /// `[screen]`: where the far side's pictures and the station's own cards go.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Screen {
     /// The screen.
     #[serde(with = "value")]
     pub device: ScreenSpec,
+    /// It goes dark when nothing was touched for so long and nothing goes on; zero: never.
+    #[serde(deserialize_with = "time::<_, 0, 86_400_000>", serialize_with = "value::serialize")]
+    pub sleep: Duration,
+}
+
+impl Default for Screen {
+    fn default() -> Screen {
+        // Who has just hung up, or looked at the clock, has gone by then.
+        Screen { device: ScreenSpec::default(), sleep: Duration::from_secs(5 * 60) }
+    }
 }
 
 /// `[microphone]`: where sound comes from.

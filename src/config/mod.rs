@@ -14,6 +14,7 @@ mod check;
 mod control;
 mod error;
 mod hands;
+mod intercom;
 mod lines;
 mod media;
 mod name;
@@ -25,8 +26,9 @@ pub use call::{Call, Door, Peer, PeerAddress};
 pub use control::{Control, GroupName, SocketPath};
 pub use error::ConfigError;
 pub use hands::{Button, Keys, Rotary, Touch};
+pub use intercom::Surroundings;
 pub use lines::{Lamp, Relay, Telling};
-pub use media::{Camera, Language, Loudspeaker, Microphone, PORT, Screen, Station};
+pub use media::{Camera, Loudspeaker, Microphone, PORT, Screen, Station};
 pub use name::Name;
 pub use value::{BitRate, FrameRate};
 

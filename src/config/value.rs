@@ -241,7 +241,8 @@ impl Value for QuietHours {
                 (digits(hour).then_some(hour)?.parse().ok()?, digits(minute).then_some(minute)?.parse().ok()?);
             MinuteOfDay::new(hour, minute)
         };
-        let hours = text.split_once('-').and_then(|(from, to)| Some(QuietHours { from: of_day(from)?, to: of_day(to)? }));
+        let hours =
+            text.split_once('-').and_then(|(from, to)| Some(QuietHours { from: of_day(from)?, to: of_day(to)? }));
         let hours = hours.ok_or_else(|| format!("{text:?} are no hours of the day: write them as \"22:00-07:00\""))?;
         if hours.from == hours.to {
             return Err(format!("{text} is no time at all, or all of it: write \"never\", or \"00:00-23:59\""));

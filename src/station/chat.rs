@@ -15,6 +15,7 @@ use crate::media::Picture;
 use crate::sys::clock;
 use crate::sys::wake::Stop;
 use crate::time::{Duration, Instant, earliest};
+use crate::wire::PROTOCOL_VERSION_OF_CALLS;
 use nix::poll::PollFlags;
 use std::io;
 use std::os::fd::AsFd;
@@ -24,6 +25,9 @@ use std::sync::atomic::Ordering;
 
 /// How often a name is looked up again while the far side is not reached: its address may have changed.
 const RESOLVE_AGAIN: Duration = Duration::from_secs(5);
+
+/// What it says that it speaks: it knows no calls, and is not to be rung.
+const VERSION: u16 = PROTOCOL_VERSION_OF_CALLS - 1;
 
 /// One station that talks to one other, assembled and started.
 pub struct Chat {
@@ -140,7 +144,7 @@ impl Chat {
                     self.connected(now);
                 }
                 self.board.stages.knobs.ask_key_frame();
-                self.board.introduce(&mut self.peer);
+                self.board.introduce(&mut self.peer, VERSION);
             }
             Event::Back { after } => {
                 tracing::info!("{} is back after {after:.1?}", self.peer.name_or(&self.config.host));
@@ -187,7 +191,7 @@ impl Chat {
     fn handle_flow_event(&mut self, now: Instant, event: FlowEvent) {
         match event {
             FlowEvent::KeyFrameWanted => self.board.stages.knobs.ask_key_frame(),
-            FlowEvent::PeerRestarted => self.board.introduce(&mut self.peer),
+            FlowEvent::PeerRestarted => self.board.introduce(&mut self.peer, VERSION),
             FlowEvent::Control(message) => {
                 self.peer.handle_control(&message);
             }

@@ -17,7 +17,7 @@ use crate::stage::State;
 use crate::sys::wake::Wake;
 use crate::sys::{clock, poll};
 use crate::time::{Duration, Instant};
-use crate::wire::{Control, PROTOCOL_VERSION, VideoState, bounded};
+use crate::wire::{Control, VideoState, bounded};
 use nix::poll::{PollFd, PollFlags};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -225,11 +225,12 @@ impl Switchboard {
         }
     }
 
-    /// The first words to a peer that knows nothing of us yet.
-    pub fn introduce(&mut self, peer: &mut Peer) {
+    /// The first words to a peer that knows nothing of us yet; `version` is what this station's program speaks of the
+    /// protocol.
+    pub fn introduce(&mut self, peer: &mut Peer, version: u16) {
         peer.told = None;
         let hello = Control::Hello {
-            version: PROTOCOL_VERSION,
+            version,
             station: bounded(&self.name),
             software: bounded(concat!("visavis ", env!("CARGO_PKG_VERSION"))),
         };

@@ -8,6 +8,7 @@ use crate::link::{CloseReason, Event, LinkId, Trust};
 use crate::station::peer::Peer;
 use crate::station::switchboard::Switchboard;
 use crate::time::{Duration, Instant};
+use crate::wire::PROTOCOL_VERSION;
 use nix::ifaddrs::getifaddrs;
 use std::net::{IpAddr, SocketAddr};
 
@@ -95,7 +96,7 @@ impl Meeting {
         match event {
             Event::Connected { peer, address } | Event::Replaced { peer, address } => {
                 self.peer.replace(now, peer);
-                board.introduce(&mut self.peer);
+                board.introduce(&mut self.peer, PROTOCOL_VERSION);
                 let place = board.endpoint.trust_place(self.peer.link).unwrap_or_default();
                 self.pairing.handle_met(place, peer.key, address);
             }

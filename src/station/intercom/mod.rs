@@ -39,7 +39,7 @@ use crate::sys::clock;
 use crate::sys::wake::Stop;
 use crate::time::{Duration, Instant, earliest};
 use crate::voice;
-use crate::wire::{Control, PROTOCOL_VERSION_OF_CALLS};
+use crate::wire::{Control, PROTOCOL_VERSION, PROTOCOL_VERSION_OF_CALLS};
 use nix::poll::PollFlags;
 use std::io;
 use std::os::fd::AsFd;
@@ -216,6 +216,8 @@ impl Intercom {
                     let is_new = neighbour.peer.met != Some(peer);
                     neighbour.peer.replace(now, peer);
                     (neighbour.since, neighbour.version) = (now, 0);
+                    // It is here once its hello has said that it knows calls.
+                    self.call.handle_presence(now, key, false);
                     if is_new {
                         self.call.handle_restart(now, key);
                     }
@@ -223,7 +225,7 @@ impl Intercom {
                 }
                 self.house.reached(link, address);
                 if let Some(neighbour) = self.house.by_link(link) {
-                    self.board.introduce(&mut neighbour.peer);
+                    self.board.introduce(&mut neighbour.peer, PROTOCOL_VERSION);
                 }
                 if let Some(meeting) = &mut self.meeting {
                     meeting.handle_known(&key);
@@ -284,7 +286,7 @@ impl Intercom {
             }
             FlowEvent::PeerRestarted => {
                 neighbour.version = 0;
-                self.board.introduce(&mut neighbour.peer);
+                self.board.introduce(&mut neighbour.peer, PROTOCOL_VERSION);
                 self.call.handle_restart(now, key);
             }
             FlowEvent::KeyFrameWanted => {

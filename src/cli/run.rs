@@ -1,0 +1,72 @@
+//! `visavis run`: the intercom itself, as the service runs it.
+
+use super::chat::first_camera;
+use super::ctl::SocketArg;
+use super::state::State;
+use super::{EX_SOFTWARE, Failure, machine_name};
+use crate::config::{CONFIG_FILE, Config, Surroundings};
+use crate::device::camera::CameraSpec;
+use crate::identity::{AddressBook, SecretKey, system_random};
+use crate::panel::client::server_path;
+use crate::station::{Config as StationConfig, Intercom, PortConfig};
+use crate::sys::poll;
+use crate::sys::tty;
+use crate::sys::wake::Stop;
+use nix::poll::{PollFd, PollFlags};
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+#[derive(clap::Args, Debug)]
+pub(super) struct Args {
+    /// The configuration; one that is not there means the defaults
+    #[arg(long, value_name = "FILE", default_value = CONFIG_FILE)]
+    config: PathBuf,
+    #[command(flatten)]
+    socket: SocketArg,
+    #[command(flatten)]
+    state: State,
+}
+
+pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
+    if !args.config.exists() && args.config != Path::new(CONFIG_FILE) {
+        return Err(Failure::config(format!("{}: there is no such file", args.config.display())));
+    }
+    let config = Config::load(&args.config).map_err(|error| Failure::config(error.to_string()))?;
+    let state = args.state.directory()?;
+    let secret = SecretKey::load_or_create(&state, system_random).map_err(|e| Failure::config(e.to_string()))?;
+    let book = AddressBook::load(&state).map_err(|e| Failure::config(e.to_string()))?;
+    let around = Surroundings {
+        state,
+        socket: args.socket.path().unwrap_or_else(|| server_path(|name| std::env::var_os(name))),
+        locale: ["LC_ALL", "LC_MESSAGES", "LANG"]
+            .into_iter()
+            .find_map(|name| std::env::var(name).ok())
+            .unwrap_or_default(),
+        knows_nobody: book.entries().is_empty(),
+    };
+    let station = StationConfig {
+        name: config.station.name.as_ref().map_or_else(machine_name, ToString::to_string),
+        secret,
+        port: PortConfig { number: config.station.port, may_move: false, address: None, version: config.station.ip },
+        media: config.media(|| CameraSpec::V4l2(first_camera())),
+        snapshot: None,
+    };
+    let stop = Stop::new().map_err(|e| Failure::io("make an eventfd", &e))?;
+    let interrupts = tty::interrupts().map_err(|e| Failure::io("take over signals", &e))?;
+    let intercom = Intercom::start(station, config.intercom(&around)).map_err(Failure::config)?;
+    let ended = Stop::new().map_err(|e| Failure::io("make an eventfd", &e))?;
+    let done = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut fds = [interrupts.as_fd(), ended.as_fd()].map(|fd| PollFd::new(fd, PollFlags::POLLIN));
+            // Without a wait there is nothing better to do than to end.
+            let _ = poll::wait(&mut fds, None);
+            stop.stop();
+        });
+        let done = intercom.run(&stop);
+        ended.stop();
+        done
+    });
+    done.map_err(|bug| Failure { status: EX_SOFTWARE, message: bug })?;
+    Ok(ExitCode::SUCCESS)
+}
