@@ -9,7 +9,7 @@ use crate::devices::screen::Screen;
 use crate::devices::sound::{self, Speaker};
 use crate::devices::{End, screen};
 use crate::guest::RUN;
-use crate::judge::photo::Sight;
+use crate::judge::photo::{Photo, Sight};
 use crate::judge::tone;
 use crate::station::Station;
 use serde_json::Value;
@@ -18,7 +18,8 @@ use std::time::{Duration, Instant};
 
 /// How long anything may take that ought to come by itself. It tells "slow on a busy machine" from "never".
 pub const PATIENCE: Duration = Duration::from_secs(20);
-/// A picture older than this is not live. A station keeps well below; but a machine among builds stands still at times.
+/// A picture is not live if the camera has had a newer one for this long. A station keeps well below. The picture's age
+/// itself would also count the times at which the whole machine, camera and all, stands still among builds.
 pub const STALE: Duration = Duration::from_millis(500);
 /// How long a screen is watched: 60 frames of the clip, and enough for a queue that grows to be seen.
 pub const LOOK: Duration = Duration::from_secs(4);
@@ -130,20 +131,28 @@ impl Call {
     /// What the screen at `end` shows.
     pub fn look(&self, end: End) -> Outcome<Look> {
         let at = Instant::now();
-        let sight = self.screens[end.index()].photograph()?.map_or(Sight::Blank, |photo| photo.sight());
-        Ok(Look { at, sight })
+        let photo = self.screens[end.index()].photograph()?;
+        Ok(Look { at, sight: photo.as_ref().map_or(Sight::Blank, Photo::sight), photo })
     }
 
-    /// How old a picture that is shown at `end` was when it was looked at; `None` if it is not one of the clip's.
-    pub fn age(&self, end: End, Look { at, sight }: Look) -> Option<Duration> {
-        let Sight::Clip { number, .. } = sight else { return None };
-        Some(at.saturating_duration_since(self.players[end.other().index()].as_ref()?.given_at(number)?))
+    /// How old a picture of the clip was when it was looked at, and for how long there had been a newer one; `None` if
+    /// none was shown at `end`, or one that was never played.
+    fn age_and_lag(&self, end: End, look: &Look) -> Option<(Duration, Duration)> {
+        let Sight::Clip { number, .. } = look.sight else { return None };
+        let (given_at, newer_at) = self.players[end.other().index()].as_ref()?.given_at(number)?;
+        let since = |at: Instant| look.at.saturating_duration_since(at);
+        Some((since(given_at), newer_at.map_or(Duration::ZERO, since)))
+    }
+
+    /// For how long there had been a newer picture than the one at `end` when it was looked at.
+    pub fn lag(&self, end: End, look: &Look) -> Option<Duration> {
+        self.age_and_lag(end, look).map(|(_, lag)| lag)
     }
 
     /// Waits until the screen at `end` shows the other end live; gives how long that took.
     pub fn wait_live(&mut self, end: End) -> Outcome<Duration> {
         self.wait_sight(end, "the other end live", |call, look| match look.sight {
-            Sight::Clip { .. } => call.age(end, look).is_some_and(|age| age < STALE),
+            Sight::Clip { .. } => call.lag(end, look).is_some_and(|lag| lag < STALE),
             Sight::Bars => call.plan.vivid && end == End::Far,
             _ => false,
         })
@@ -151,21 +160,19 @@ impl Call {
 
     /// Waits until what the screen at `end` shows is what `is_it` looks for; gives how long that took. A photograph of
     /// what it showed instead stays in the run folder.
-    pub fn wait_sight(&mut self, end: End, what: &str, is_it: impl Fn(&Call, Look) -> bool) -> Outcome<Duration> {
+    pub fn wait_sight(&mut self, end: End, what: &str, is_it: impl Fn(&Call, &Look) -> bool) -> Outcome<Duration> {
         let what = format!("the {} screen shows {what}", end.name());
         // A station that has ended will not come to show anything.
         let waited = wait_for(&what, PATIENCE, || match self.all_must_run() {
-            Ok(()) => self.look(end).ok().filter(|&look| is_it(self, look)).map(|_| Ok(())),
+            Ok(()) => self.look(end).ok().filter(|look| is_it(self, look)).map(|_| Ok(())),
             Err(error) => Some(Err(error)),
         });
         match waited {
             Ok((seen, took)) => seen.map(|()| took),
             Err(error) => {
-                let seen = self.look(end)?.sight;
-                if let Some(photo) = self.screens[end.index()].photograph()? {
-                    photo.save(&format!("{RUN}/{}.ppm", end.name()))?;
-                }
-                Err(format!("{error}; it shows {seen:?}").into())
+                let look = self.look(end)?;
+                look.keep(end)?;
+                Err(format!("{error}; it shows {:?}", look.sight).into())
             }
         }
     }
@@ -177,14 +184,19 @@ impl Call {
     /// Watches the screen at `end`; fails unless what it shows is live.
     pub fn watch(&self, end: End) -> Outcome<Watch> {
         let player = self.players[end.other().index()].as_ref().ok_or("that end does not show the clip")?;
-        let mut watch = Watch { end, frames: 0, ages: Vec::new(), worst_db: f64::INFINITY, back: false, gone: 0 };
+        let mut watch = Watch::of(end);
         let mut last = None;
         let start = Instant::now();
         while start.elapsed() < LOOK {
             let look = self.look(end)?;
             match look.sight {
                 Sight::Clip { number, worst_db } => {
-                    watch.ages.push(self.age(end, look).ok_or("a frame is shown that was never played")?);
+                    let (age, lag) = self.age_and_lag(end, &look).ok_or("a frame is shown that was never played")?;
+                    watch.ages.push(age);
+                    watch.longest_lag = watch.longest_lag.max(lag);
+                    if worst_db < watch.worst_db.min(WHOLE_DB) {
+                        look.keep(end)?;
+                    }
                     watch.worst_db = watch.worst_db.min(worst_db);
                     watch.back |= last.is_some_and(|last| number < last);
                     watch.frames += u32::from(last != Some(number));
@@ -238,11 +250,19 @@ impl Call {
 }
 
 /// What a screen showed.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub struct Look {
     /// When the look began: what was seen was on the screen then, or later.
     pub at: Instant,
     pub sight: Sight,
+    photo: Option<Photo>,
+}
+
+impl Look {
+    /// Leaves the photograph in the run folder, for people.
+    fn keep(&self, end: End) -> Outcome {
+        self.photo.as_ref().map_or(Ok(()), |photo| photo.save(&format!("{RUN}/{}.ppm", end.name())))
+    }
 }
 
 /// What was to be seen on a screen for a while.
@@ -253,6 +273,8 @@ pub struct Watch {
     pub frames: u32,
     /// How old the picture was each time that it was looked at, sorted.
     pub ages: Vec<Duration>,
+    /// The longest time that there had been a newer one.
+    longest_lag: Duration,
     /// How good the worst band of rows of all pictures was.
     pub worst_db: f64,
     /// A frame came after one with a higher number.
@@ -262,20 +284,20 @@ pub struct Watch {
 }
 
 impl Watch {
+    fn of(end: End) -> Watch {
+        let (ages, longest_lag) = (Vec::new(), Duration::ZERO);
+        Watch { end, frames: 0, ages, longest_lag, worst_db: f64::INFINITY, back: false, gone: 0 }
+    }
+
     /// Whether the picture moved, and was there, whole, in order and young each time.
     fn is_live(&self) -> bool {
         let enough = self.frames >= FRAMES_LEAST && self.gone == 0;
-        enough && !self.back && self.worst_db >= WHOLE_DB && self.oldest() < STALE
+        enough && !self.back && self.worst_db >= WHOLE_DB && self.longest_lag < STALE
     }
 
     /// The age that half of the looks found or less.
     pub fn median_age(&self) -> Duration {
         self.ages.get(self.ages.len() / 2).copied().unwrap_or(Duration::MAX)
-    }
-
-    /// The age of the oldest picture.
-    fn oldest(&self) -> Duration {
-        self.ages.last().copied().unwrap_or(Duration::MAX)
     }
 }
 
@@ -283,14 +305,15 @@ impl fmt::Display for Watch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "the {} screen showed {} frames, {} times none, the worst with {:.1} dB, in order: {}, median age {:?}, oldest {:?}",
+            "the {} screen showed {} frames, {} times none, the worst with {:.1} dB, in order: {}, median age {:?}, oldest {:?}, {:?} behind at the most",
             self.end.name(),
             self.frames,
             self.gone,
             self.worst_db,
             !self.back,
             self.median_age(),
-            self.oldest()
+            self.ages.last(),
+            self.longest_lag
         )
     }
 }

@@ -93,11 +93,11 @@ impl Player {
         Ok(Player { shared, thread: Some(thread) })
     }
 
-    /// When the camera had frame `number`; `None` if it was not played.
-    pub fn given_at(&self, number: u32) -> Option<Instant> {
+    /// When the camera had frame `number`, and the one after it, if it had one; `None` if `number` was not played.
+    pub fn given_at(&self, number: u32) -> Option<(Instant, Option<Instant>)> {
         let given_at = self.shared.given_at.lock().expect("no holder panics");
         let found = given_at.binary_search_by_key(&number, |&(number, _)| number).ok()?;
-        Some(given_at[found].1)
+        Some((given_at[found].1, given_at.get(found + 1).map(|&(_, at)| at)))
     }
 
     /// The newest frame's number.

@@ -14,6 +14,9 @@ use std::time::{Duration, Instant};
 use v4l::io::mmap::Stream as MmapStream;
 use v4l::io::traits::CaptureStream;
 
+/// Each of these takes no second on a machine that has nothing else to do.
+const PATIENCE: Duration = Duration::from_secs(20);
+
 pub fn play(_: &Order) -> Outcome<String> {
     load_all()?;
     a_tear_is_seen()?;
@@ -32,7 +35,7 @@ pub fn play(_: &Order) -> Outcome<String> {
 fn a_camera_shows_the_clip() -> Outcome {
     for (end, feed) in [(End::Near, Feed::Raw), (End::Far, Feed::Mjpeg)] {
         let player = Player::start(end, feed)?;
-        wait_for("the camera is fed", Duration::from_secs(5), || player.newest().ok().filter(|&newest| newest > 3))?;
+        wait_fed(&player)?;
         let file = format!("/run/{}.frame", end.name());
         let device = camera::LOOPBACK[end.index()];
         run(&format!("v4l2-ctl -d {device} --stream-mmap --stream-count=1 --stream-to={file}"))?;
@@ -49,6 +52,11 @@ fn a_camera_shows_the_clip() -> Outcome {
         }
     }
     Ok(())
+}
+
+/// Before its first frame it is no camera yet.
+fn wait_fed(player: &Player) -> Outcome {
+    wait_for("the camera is fed", PATIENCE, || player.newest().ok().filter(|&newest| newest > 3)).map(drop)
 }
 
 /// A frame of the clip as if it had been photographed.
@@ -87,12 +95,13 @@ fn a_tear_is_seen() -> Outcome {
 /// A frame that a program holds stays as it is, while more are played than the camera has buffers.
 fn a_lent_frame_is_left_alone() -> Outcome {
     let player = Player::start(End::Near, Feed::Raw)?;
+    wait_fed(&player)?;
     let device = v4l::Device::with_path(camera::LOOPBACK[End::Near.index()])?;
     let mut stream = MmapStream::with_buffers(&device, v4l::buffer::Type::VideoCapture, camera::BUFFERS)?;
     for _ in 0..3 {
         let (frame, _) = stream.next()?;
         let (before, since) = (frame.to_vec(), player.newest()?);
-        wait_for("the player goes on", Duration::from_secs(5), || {
+        wait_for("the player goes on", PATIENCE, || {
             player.newest().ok().filter(|&newest| newest > since + 2 * camera::BUFFERS)
         })?;
         assert!(before == frame, "the driver writes into a buffer that is lent");
@@ -161,7 +170,7 @@ fn a_card_can_be_pulled_out() -> Outcome {
     let playing = sound::Speaker::start(End::Far)?;
     let gone = || !std::fs::read_to_string("/proc/asound/cards").is_ok_and(|cards| cards.contains("[far"));
     let unplugged = sound::Unplugged::pull(End::Far)?;
-    wait_for("the card is gone", Duration::from_secs(5), || gone().then_some(()))?;
+    wait_for("the card is gone", PATIENCE, || gone().then_some(()))?;
     drop(playing);
     unplugged.plug_in()?;
     assert!(!gone(), "the card did not come back");
