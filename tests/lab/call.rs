@@ -28,8 +28,12 @@ const FRAMES_LEAST: u32 = 20;
 /// A picture with a band of rows that is worse than this against the clip is not whole: it is smeared, or torn. A band of
 /// the frame after has 30.2 dB at the most, a coded one of the clip's soft waves 34 dB at the least.
 pub const WHOLE_DB: f64 = 32.0;
-/// A voice is heard if so much of what comes out of the loudspeaker is its pitch; the rest is the codec's.
-const HEARD_SHARE: f64 = 0.8;
+/// A voice is clear while so much of what comes out of the loudspeaker is its pitch; the rest is the codec's.
+const CLEAR: f64 = 0.8;
+/// One hears oneself if so much is one's own pitch. A click, which has all pitches, has less of each.
+const AUDIBLE: f64 = 0.1;
+/// And heard if it is clear for so much of the time: a busy machine's underruns take some.
+const HEARD_TIME: f64 = 0.7;
 
 /// How a scenario wants its call.
 #[derive(Clone, Copy, Debug)]
@@ -102,6 +106,8 @@ impl Call {
             // Cameras and screens are small already: the one core carries two of each, and two stations.
             ("--level", "0".to_string()),
             ("--codec", self.plan.codec.to_string()),
+            // So much that the encoder is never coarse, not even in its first second: a picture that is not good is not whole.
+            ("--bitrate", "2M".to_string()),
             ("--camera", format!("v4l2:{camera}")),
             ("--screen", format!("drm:{}", Screen::card(end))),
             ("--mic", format!("alsa:{}", sound::station_side(end))),
@@ -213,17 +219,16 @@ impl Call {
     }
 
     /// Fails unless the loudspeaker at `end` plays what the room at the other end says, and not its own.
-    pub fn must_hear(&self, end: End) -> Outcome<f64> {
+    fn must_hear(&self, end: End) -> Outcome {
         let sound = sound::listen(end, Duration::from_secs(1))?;
-        let (other, own) =
-            (tone::share(&sound, sound::pitch_hz(end.other())), tone::share(&sound, sound::pitch_hz(end)));
-        if other >= HEARD_SHARE && own < 0.01 {
-            return Ok(other);
+        let other = tone::time_share(&sound, sound::pitch_hz(end.other()), CLEAR);
+        let own = tone::time_share(&sound, sound::pitch_hz(end), AUDIBLE);
+        if other >= HEARD_TIME && own == 0.0 {
+            return Ok(());
         }
-        let level = tone::level(&sound);
+        let (name, level) = (end.name(), tone::level(&sound));
         Err(format!(
-            "at the {} end the other's pitch is {other:.2} of the sound, its own {own:.2}; level {level:.3}",
-            end.name()
+            "at the {name} end the other is heard for {other:.1} s of 1, oneself for {own:.1}; level {level:.3}"
         )
         .into())
     }
@@ -233,9 +238,9 @@ impl Call {
         let start = Instant::now();
         loop {
             match self.must_hear(end) {
-                Ok(_) => return Ok(start.elapsed()),
+                Ok(()) => return Ok(start.elapsed()),
                 Err(error) if start.elapsed() > PATIENCE => return Err(error),
-                Err(_) => {}
+                Err(error) => println!("{error}"),
             }
         }
     }
