@@ -51,9 +51,10 @@ impl Health {
     }
 }
 
-/// The growing pause between two attempts to open a device: 100 ms, doubling to 3.2 s.
+/// The growing pause between two attempts to open a device: 100 ms, doubling to 0.8 s.
 ///
-/// A replugged camera is back well within a second of its node, and a missing one costs next to nothing.
+/// So a device is back within a second of its being plugged in again, however long it was away, and a missing one costs
+/// next to nothing.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Pause {
     failures: u32,
@@ -67,7 +68,7 @@ impl Pause {
 
     /// The device failed at `now`: when to try again.
     pub fn after_failure(&mut self, now: Instant) -> Instant {
-        let pause = Duration::from_millis(100 << self.failures.min(5));
+        let pause = Duration::from_millis(100 << self.failures.min(3));
         self.failures += 1;
         now + pause
     }

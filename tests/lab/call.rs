@@ -9,23 +9,31 @@ use crate::devices::screen::Screen;
 use crate::devices::sound::{self, Speaker};
 use crate::devices::{End, screen};
 use crate::guest::RUN;
-use crate::judge::photo::Sight;
+use crate::judge::photo::{Photo, Sight};
 use crate::judge::tone;
 use crate::station::Station;
 use serde_json::Value;
+use std::fmt;
 use std::time::{Duration, Instant};
 
 /// How long anything may take that ought to come by itself. It tells "slow on a busy machine" from "never".
-pub const PATIENCE: Duration = Duration::from_secs(45);
-/// A picture older than this is not live. A station keeps well below; the machine has one core, and shares it.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+/// A picture is not live if the camera has had a newer one for this long. A station keeps well below. The picture's age
+/// itself would also count the times at which the whole machine, camera and all, stands still among builds.
 pub const STALE: Duration = Duration::from_millis(500);
-/// Other frames that must be seen in the time of a watch. A looker-on who shares the one core misses many.
-const FRAMES_LEAST: u32 = 5;
-/// A picture worse than this against the clip is not whole: a smear, or another frame than its stamp says. One frame
-/// off is 34 dB, three are 25; coding and scaling of the clip's soft waves cost less.
-const WHOLE_DB: f64 = 30.0;
-/// A voice is heard if so much of what comes out of the loudspeaker is its pitch; the rest is the codec's.
-const HEARD_SHARE: f64 = 0.8;
+/// How long a screen is watched: 60 frames of the clip, and enough for a queue that grows to be seen.
+pub const LOOK: Duration = Duration::from_secs(4);
+/// Frames that must be seen in that time. A looker-on who shares the one core may miss many, a frozen picture is one.
+const FRAMES_LEAST: u32 = 20;
+/// A picture with a band of rows that is worse than this against the clip is not whole: it is smeared, or torn. A band of
+/// the frame after has 30.2 dB at the most, a coded one of the clip's soft waves 34 dB at the least.
+pub const WHOLE_DB: f64 = 32.0;
+/// A voice is clear while so much of what comes out of the loudspeaker is its pitch; the rest is the codec's.
+const CLEAR: f64 = 0.8;
+/// One hears oneself if so much is one's own pitch. A click, which has all pitches, has less of each.
+const AUDIBLE: f64 = 0.1;
+/// And heard if it is clear for so much of the time: a busy machine's underruns take some.
+const HEARD_TIME: f64 = 0.7;
 
 /// How a scenario wants its call.
 #[derive(Clone, Copy, Debug)]
@@ -95,9 +103,11 @@ impl Call {
         let options = [
             ("--host", self.plan.ip.address(end.other()).to_string()),
             ("-v", self.plan.ip.number().to_string()),
-            // The one core carries both stations, both screens and both cameras; at level 0 it could not do all of it live.
-            ("--level", "1".to_string()),
+            // Cameras and screens are small already: the one core carries two of each, and two stations.
+            ("--level", "0".to_string()),
             ("--codec", self.plan.codec.to_string()),
+            // So much that the encoder is never coarse, not even in its first second: a picture that is not good is not whole.
+            ("--bitrate", "2M".to_string()),
             ("--camera", format!("v4l2:{camera}")),
             ("--screen", format!("drm:{}", Screen::card(end))),
             ("--mic", format!("alsa:{}", sound::station_side(end))),
@@ -125,20 +135,30 @@ impl Call {
     }
 
     /// What the screen at `end` shows.
-    pub fn sight(&self, end: End) -> Outcome<Sight> {
-        Ok(self.screens[end.index()].photograph()?.map_or(Sight::Blank, |photo| photo.sight()))
+    pub fn look(&self, end: End) -> Outcome<Look> {
+        let at = Instant::now();
+        let photo = self.screens[end.index()].photograph()?;
+        Ok(Look { at, sight: photo.as_ref().map_or(Sight::Blank, Photo::sight), photo })
     }
 
-    /// How old a picture that is shown at `end` is by now; `None` if it is not one of the clip's.
-    pub fn age(&self, end: End, sight: Sight) -> Option<Duration> {
-        let Sight::Clip { number, .. } = sight else { return None };
-        self.players[end.other().index()].as_ref()?.age(number)
+    /// How old a picture of the clip was when it was looked at, and for how long there had been a newer one; `None` if
+    /// none was shown at `end`, or one that was never played.
+    fn age_and_lag(&self, end: End, look: &Look) -> Option<(Duration, Duration)> {
+        let Sight::Clip { number, .. } = look.sight else { return None };
+        let (given_at, newer_at) = self.players[end.other().index()].as_ref()?.given_at(number)?;
+        let since = |at: Instant| look.at.saturating_duration_since(at);
+        Some((since(given_at), newer_at.map_or(Duration::ZERO, since)))
+    }
+
+    /// For how long there had been a newer picture than the one at `end` when it was looked at.
+    pub fn lag(&self, end: End, look: &Look) -> Option<Duration> {
+        self.age_and_lag(end, look).map(|(_, lag)| lag)
     }
 
     /// Waits until the screen at `end` shows the other end live; gives how long that took.
     pub fn wait_live(&mut self, end: End) -> Outcome<Duration> {
-        self.wait_sight(end, "the other end live", |call, sight| match sight {
-            Sight::Clip { .. } => call.age(end, sight).is_some_and(|age| age < STALE),
+        self.wait_sight(end, "the other end live", |call, look| match look.sight {
+            Sight::Clip { .. } => call.lag(end, look).is_some_and(|lag| lag < STALE),
             Sight::Bars => call.plan.vivid && end == End::Far,
             _ => false,
         })
@@ -146,21 +166,19 @@ impl Call {
 
     /// Waits until what the screen at `end` shows is what `is_it` looks for; gives how long that took. A photograph of
     /// what it showed instead stays in the run folder.
-    pub fn wait_sight(&mut self, end: End, what: &str, is_it: impl Fn(&Call, Sight) -> bool) -> Outcome<Duration> {
+    pub fn wait_sight(&mut self, end: End, what: &str, is_it: impl Fn(&Call, &Look) -> bool) -> Outcome<Duration> {
         let what = format!("the {} screen shows {what}", end.name());
         // A station that has ended will not come to show anything.
         let waited = wait_for(&what, PATIENCE, || match self.all_must_run() {
-            Ok(()) => self.sight(end).ok().filter(|&sight| is_it(self, sight)).map(|_| Ok(())),
+            Ok(()) => self.look(end).ok().filter(|look| is_it(self, look)).map(|_| Ok(())),
             Err(error) => Some(Err(error)),
         });
         match waited {
             Ok((seen, took)) => seen.map(|()| took),
             Err(error) => {
-                let seen = self.sight(end)?;
-                if let Some(photo) = self.screens[end.index()].photograph()? {
-                    photo.save(&format!("{RUN}/{}.ppm", end.name()))?;
-                }
-                Err(format!("{error}; it shows {seen:?}").into())
+                let look = self.look(end)?;
+                look.keep(end)?;
+                Err(format!("{error}; it shows {:?}", look.sight).into())
             }
         }
     }
@@ -169,44 +187,48 @@ impl Call {
         self.stations.iter_mut().flatten().try_for_each(Station::must_run)
     }
 
-    /// Looks at the screen at `end` for `time`.
-    pub fn watch(&self, end: End, time: Duration) -> Outcome<Watch> {
+    /// Watches the screen at `end`; fails unless what it shows is live.
+    pub fn watch(&self, end: End) -> Outcome<Watch> {
         let player = self.players[end.other().index()].as_ref().ok_or("that end does not show the clip")?;
-        let mut watch = Watch { end, frames: 0, ages: Vec::new(), qualities_db: Vec::new(), back: false, gone: 0 };
+        let mut watch = Watch::of(end);
         let mut last = None;
         let start = Instant::now();
-        while start.elapsed() < time {
-            match self.sight(end)? {
-                Sight::Clip { number, psnr_db } => {
-                    watch.ages.push(player.age(number).ok_or("a frame is shown that was not played yet")?);
-                    watch.qualities_db.push(psnr_db);
+        while start.elapsed() < LOOK {
+            let look = self.look(end)?;
+            match look.sight {
+                Sight::Clip { number, worst_db } => {
+                    let (age, lag) = self.age_and_lag(end, &look).ok_or("a frame is shown that was never played")?;
+                    watch.ages.push(age);
+                    watch.longest_lag = watch.longest_lag.max(lag);
+                    if worst_db < watch.worst_db.min(WHOLE_DB) {
+                        look.keep(end)?;
+                    }
+                    watch.worst_db = watch.worst_db.min(worst_db);
                     watch.back |= last.is_some_and(|last| number < last);
                     watch.frames += u32::from(last != Some(number));
                     last = Some(number);
                 }
                 _ => watch.gone += 1,
             }
-            // Twice in a frame's time, so that none is missed.
-            std::thread::sleep(Duration::from_millis(15));
+            // More than twice in a frame's time, so that none is missed.
+            std::thread::sleep(Duration::from_millis(25));
         }
         player.newest()?;
         watch.ages.sort();
-        watch.qualities_db.sort_by(f64::total_cmp);
-        Ok(watch)
+        if watch.is_live() { Ok(watch) } else { Err(format!("not live: {watch}").into()) }
     }
 
     /// Fails unless the loudspeaker at `end` plays what the room at the other end says, and not its own.
-    pub fn must_hear(&self, end: End) -> Outcome<f64> {
+    fn must_hear(&self, end: End) -> Outcome {
         let sound = sound::listen(end, Duration::from_secs(1))?;
-        let (other, own) =
-            (tone::share(&sound, sound::pitch_hz(end.other())), tone::share(&sound, sound::pitch_hz(end)));
-        if other >= HEARD_SHARE && own < 0.01 {
-            return Ok(other);
+        let other = tone::time_share(&sound, sound::pitch_hz(end.other()), CLEAR);
+        let own = tone::time_share(&sound, sound::pitch_hz(end), AUDIBLE);
+        if other >= HEARD_TIME && own == 0.0 {
+            return Ok(());
         }
-        let level = tone::level(&sound);
+        let (name, level) = (end.name(), tone::level(&sound));
         Err(format!(
-            "at the {} end the other's pitch is {other:.2} of the sound, its own {own:.2}; level {level:.3}",
-            end.name()
+            "at the {name} end the other is heard for {other:.1} s of 1, oneself for {own:.1}; level {level:.3}"
         )
         .into())
     }
@@ -216,9 +238,9 @@ impl Call {
         let start = Instant::now();
         loop {
             match self.must_hear(end) {
-                Ok(_) => return Ok(start.elapsed()),
+                Ok(()) => return Ok(start.elapsed()),
                 Err(error) if start.elapsed() > PATIENCE => return Err(error),
-                Err(_) => {}
+                Err(error) => println!("{error}"),
             }
         }
     }
@@ -232,6 +254,22 @@ impl Call {
     }
 }
 
+/// What a screen showed.
+#[derive(Debug)]
+pub struct Look {
+    /// When the look began: what was seen was on the screen then, or later.
+    pub at: Instant,
+    pub sight: Sight,
+    photo: Option<Photo>,
+}
+
+impl Look {
+    /// Leaves the photograph in the run folder, for people.
+    fn keep(&self, end: End) -> Outcome {
+        self.photo.as_ref().map_or(Ok(()), |photo| photo.save(&format!("{RUN}/{}.ppm", end.name())))
+    }
+}
+
 /// What was to be seen on a screen for a while.
 #[derive(Debug)]
 pub struct Watch {
@@ -240,9 +278,10 @@ pub struct Watch {
     pub frames: u32,
     /// How old the picture was each time that it was looked at, sorted.
     pub ages: Vec<Duration>,
-    /// How good the picture was each time, sorted. The worst say little: v4l2loopback goes on writing into buffers that
-    /// are lent, and in this kernel a photograph may take longer than a frame.
-    qualities_db: Vec<f64>,
+    /// The longest time that there had been a newer one.
+    longest_lag: Duration,
+    /// How good the worst band of rows of all pictures was.
+    pub worst_db: f64,
     /// A frame came after one with a higher number.
     back: bool,
     /// How many times something else than the clip was to be seen.
@@ -250,31 +289,36 @@ pub struct Watch {
 }
 
 impl Watch {
-    fn median_db(&self) -> f64 {
-        self.qualities_db.get(self.qualities_db.len() / 2).copied().unwrap_or(0.0)
+    fn of(end: End) -> Watch {
+        let (ages, longest_lag) = (Vec::new(), Duration::ZERO);
+        Watch { end, frames: 0, ages, longest_lag, worst_db: f64::INFINITY, back: false, gone: 0 }
     }
 
-    /// Fails unless the picture was live: whole half of the time at least, in order, moving, and young half of the time at least.
-    pub fn must_be_live(&self) -> Outcome<&Watch> {
+    /// Whether the picture moved, and was there, whole, in order and young each time.
+    fn is_live(&self) -> bool {
         let enough = self.frames >= FRAMES_LEAST && self.gone == 0;
-        if enough && !self.back && self.median_db() >= WHOLE_DB && self.median_age() < STALE {
-            Ok(self)
-        } else {
-            Err(format!(
-                "the {} screen is not live: {} frames, {} times none, median {:.1} dB, in order: {}, median age {:?}",
-                self.end.name(),
-                self.frames,
-                self.gone,
-                self.median_db(),
-                !self.back,
-                self.median_age()
-            )
-            .into())
-        }
+        enough && !self.back && self.worst_db >= WHOLE_DB && self.longest_lag < STALE
     }
 
     /// The age that half of the looks found or less.
     pub fn median_age(&self) -> Duration {
         self.ages.get(self.ages.len() / 2).copied().unwrap_or(Duration::MAX)
+    }
+}
+
+impl fmt::Display for Watch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "the {} screen showed {} frames, {} times none, the worst with {:.1} dB, in order: {}, median age {:?}, oldest {:?}, {:?} behind at the most",
+            self.end.name(),
+            self.frames,
+            self.gone,
+            self.worst_db,
+            !self.back,
+            self.median_age(),
+            self.ages.last(),
+            self.longest_lag
+        )
     }
 }

@@ -57,7 +57,7 @@ impl Drop for Background {
 /// # Errors
 /// `what` did not happen within `limit`.
 pub fn wait_for<T>(what: &str, limit: Duration, mut look: impl FnMut() -> Option<T>) -> Outcome<(T, Duration)> {
-    // A frame lasts 33 ms; looking twice in it dates an event well enough, and leaves the one core to the stations.
+    // A frame lasts 67 ms; looking four times in it dates an event well enough, and leaves the one core to the stations.
     const PAUSE: Duration = Duration::from_millis(15);
     let start = Instant::now();
     loop {

@@ -6,11 +6,14 @@ use crate::{Outcome, command};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 const FOLDER: &str = env!("CARGO_MANIFEST_DIR");
 /// How long `soak` goes on unless VISAVIS_LAB_SECONDS says otherwise.
 const SOAK_SECONDS: u64 = 3600;
+/// Virtual machines that run at a time: each has one core and a gigabyte, and is to be left some of both.
+const MACHINES_MAX: usize = 2;
 /// A test program brings no time limit of its own.
 const PROGRAM_LIMIT: Duration = Duration::from_secs(300);
 
@@ -48,14 +51,26 @@ fn run_all(arguments: Vec<String>) -> Outcome<bool> {
     let kernel = kernel()?;
     println!("\nrunning {} scenarios", jobs.len());
     let start = Instant::now();
-    let passed = jobs.iter().filter(|job| passes(job, &kernel)).count();
-    let failed = jobs.len() - passed;
+    let (count, passed) = (jobs.len(), run_side_by_side(jobs, &kernel));
+    let failed = count - passed;
     println!(
         "\ntest result: {}. {passed} passed; {failed} failed; 0 ignored; 0 measured; 0 filtered out; finished in {:.2}s\n",
         if failed == 0 { "ok" } else { "FAILED" },
         start.elapsed().as_secs_f64()
     );
     Ok(failed == 0)
+}
+
+/// Runs the jobs, as many at a time as this machine has cores for; gives how many passed.
+fn run_side_by_side(jobs: Vec<Job>, kernel: &Path) -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let waiting = Mutex::new(jobs.into_iter());
+    let next = || waiting.lock().expect("no holder panics").next();
+    std::thread::scope(|scope| {
+        let run = || std::iter::from_fn(next).filter(|job| passes(job, kernel)).count();
+        let runners: Vec<_> = (0..cores.min(MACHINES_MAX)).map(|_| scope.spawn(run)).collect();
+        runners.into_iter().map(|runner| runner.join().expect("a scenario's failure is no panic")).sum()
+    })
 }
 
 /// The jobs whose name has one of `filters` in it; without filters all but those that run only when named.
@@ -91,6 +106,12 @@ fn programs() -> Outcome<Vec<Job>> {
     names.sort();
     let mut cargo = Command::new(env!("CARGO"));
     cargo.current_dir(FOLDER).args(["test", "--no-run", "--message-format=json-render-diagnostics"]);
+    // What cargo has told this program about its package would make the builds of some dependencies look out of date.
+    for (name, _) in std::env::vars_os() {
+        if name.to_str().is_some_and(|name| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")) {
+            cargo.env_remove(name);
+        }
+    }
     if !cfg!(debug_assertions) {
         cargo.arg("--release");
     }
@@ -146,19 +167,19 @@ fn passes(job: &Job, kernel: &Path) -> bool {
     }
 }
 
-/// Prints why a scenario failed, and the end of what it and its stations said.
+/// Prints why a scenario failed, and the end of what it and its stations said: at once, since another may end meanwhile.
 fn failure(job: &Job, run: &Path, why: &str) -> bool {
-    println!("test {} ... FAILED: {why}", job.name);
+    let mut text = format!("test {} ... FAILED: {why}\n", job.name);
     let mut logs: Vec<PathBuf> = fs::read_dir(run).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
     logs.retain(|path| path.extension().is_some_and(|extension| extension == "log"));
     logs.sort();
     for log in logs {
-        let text = fs::read_to_string(&log).unwrap_or_default();
-        if !text.trim().is_empty() {
-            println!("--- the end of {}:\n{}", log.display(), command::last_lines(&text, 30));
+        let said = fs::read_to_string(&log).unwrap_or_default();
+        if !said.trim().is_empty() {
+            text += &format!("--- the end of {}:\n{}\n", log.display(), command::last_lines(&said, 30));
         }
     }
-    println!("--- all that it left is in {}", run.display());
+    println!("{text}--- all that it left is in {}", run.display());
     false
 }
 

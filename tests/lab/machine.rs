@@ -74,7 +74,7 @@ fn start(kernel: &Path, run: &Path) -> Outcome<Child> {
     let at = |name: &str, path: &Path| format!("{name}={}", path.display());
     let child = Command::new("/bin/bash")
         // Console 0 is the kernel's, console 1 what the scenario prints; each a file, that holds all up to a crash.
-        .args(["-c", "cd \"$0\" && exec \"$@\" 3>console.log 4>output.log >machine.log 2>&1"])
+        .args(["-c", "cd \"$0\" && exec nice -n -10 \"$@\" 3>console.log 4>output.log >machine.log 2>&1"])
         .arg(run)
         .arg(kernel.join("linux.uml"))
         .args([MEMORY, "root=/dev/root", "rootfstype=hostfs", "rootflags=/", "ro", "quiet", "panic=-1"])

@@ -9,7 +9,7 @@ use std::io::Write;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use v4l::video::Output;
 use v4l::{Device, Format, FourCC};
 
@@ -23,9 +23,13 @@ pub fn load_vivid() -> Outcome {
     run("modprobe vivid n_devs=2 node_types=0x1,0x1 num_inputs=1,1 input_types=0,0 multiplanar=1,2").map(drop)
 }
 
+/// Buffers of a camera that is fed: as many as a station asks for.
+pub const BUFFERS: u32 = 6;
+
 /// Loads v4l2loopback with a camera for each end. A camera is one only while somebody feeds it.
 pub fn load_loopback() -> Outcome {
-    run("modprobe v4l2loopback devices=2 video_nr=10,11 card_label=near,far exclusive_caps=1,1 max_buffers=4").map(drop)
+    let options = "devices=2 video_nr=10,11 card_label=near,far exclusive_caps=1,1";
+    run(&format!("modprobe v4l2loopback {options} max_buffers={BUFFERS}")).map(drop)
 }
 
 /// vivid pulled out: whoever streams gets ENODEV, and so does whoever opens it, until this is dropped.
@@ -65,8 +69,8 @@ struct Shared {
     stop: AtomicBool,
     /// The number of the frame that was last given to the camera.
     newest: AtomicU32,
-    /// When each frame was given to it, by number.
-    given_at: Mutex<Vec<Instant>>,
+    /// When each frame was given to it, in the order of their numbers.
+    given_at: Mutex<Vec<(u32, Instant)>>,
     fault: Mutex<Option<String>>,
 }
 
@@ -89,9 +93,11 @@ impl Player {
         Ok(Player { shared, thread: Some(thread) })
     }
 
-    /// How old frame `number` is now, counted from when the camera had it; `None` if it was not played yet.
-    pub fn age(&self, number: u32) -> Option<Duration> {
-        self.shared.given_at.lock().expect("no holder panics").get(number as usize).map(Instant::elapsed)
+    /// When the camera had frame `number`, and the one after it, if it had one; `None` if `number` was not played.
+    pub fn given_at(&self, number: u32) -> Option<(Instant, Option<Instant>)> {
+        let given_at = self.shared.given_at.lock().expect("no holder panics");
+        let found = given_at.binary_search_by_key(&number, |&(number, _)| number).ok()?;
+        Some((given_at[found].1, given_at.get(found + 1).map(|&(_, at)| at)))
     }
 
     /// The newest frame's number.
@@ -119,17 +125,18 @@ impl Drop for Player {
 fn play(device: &mut Device, feed: Feed, shared: &Shared) -> Outcome {
     let mut picture = clip::blank();
     let start = Instant::now();
-    for number in 0.. {
+    let mut number = 0;
+    loop {
         clip::draw(number, &mut picture);
         let frame = if feed == Feed::Raw { picture.clone() } else { clip::jpeg(&picture)? };
-        let due = start + clip::FRAME_TIME * number;
-        std::thread::sleep(due.saturating_duration_since(Instant::now()));
+        std::thread::sleep((start + clip::FRAME_TIME * number).saturating_duration_since(Instant::now()));
         if shared.stop.load(Ordering::Acquire) {
-            break;
+            return Ok(());
         }
-        shared.given_at.lock().expect("no holder panics").push(Instant::now());
+        shared.given_at.lock().expect("no holder panics").push((number, Instant::now()));
         shared.newest.store(number, Ordering::Release);
         device.write_all(&frame)?;
+        // Frames whose time has gone by while this machine stood still are left out, as by a real camera.
+        number = (number + 1).max(start.elapsed().div_duration_f64(clip::FRAME_TIME) as u32);
     }
-    Ok(())
 }

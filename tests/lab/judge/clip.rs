@@ -1,6 +1,6 @@
 //! The clip: frames that are a function of their number, so that any of them can be made again and compared.
 //!
-//! 640x480 at 30 frames a second, planar 4:2:0, BT.601 in video range. The top rows are the **stamp**: the frame's
+//! 320x240 at 15 frames a second, planar 4:2:0, BT.601 in video range. The top rows are the **stamp**: the frame's
 //! number in black and white cells. Below it soft waves drift, so that scaling costs no more than coding does, and
 //! a frame is unlike the one before it.
 
@@ -9,14 +9,14 @@ use std::f64::consts::TAU;
 use std::time::Duration;
 
 /// Width and height in pixels.
-pub const SIZE: (u32, u32) = (640, 480);
+pub const SIZE: (u32, u32) = (320, 240);
 /// From one frame to the next.
-pub const FRAME_TIME: Duration = Duration::from_nanos(33_333_333);
+pub const FRAME_TIME: Duration = Duration::from_nanos(66_666_667);
 
 /// Cells of the stamp: 24 bits of number, then 8 bits that show whether it was read right.
 pub const CELLS: u32 = 32;
-/// Rows of the stamp; a cell is 20 pixels wide and 24 high, which is still 10 by 12 at level 1.
-pub const STAMP_ROWS: u32 = 24;
+/// Rows of the stamp; a cell is 10 pixels wide and 12 high.
+pub const STAMP_ROWS: u32 = 12;
 const NUMBER_BITS: u32 = 24;
 
 const WIDTH: usize = SIZE.0 as usize;
@@ -49,7 +49,7 @@ pub fn draw(number: u32, frame: &mut [u8]) {
             for (x, sample) in row.iter_mut().enumerate() {
                 // The stamp has no colour, and neither have the rows beside it.
                 let strength = if y < STAMP_ROWS as usize { 0.0 } else { 40.0 };
-                let along = if plane == 0 { x as f64 / 320.0 } else { y as f64 / 240.0 };
+                let along = if plane == 0 { x as f64 / 160.0 } else { y as f64 / 120.0 };
                 *sample = (128.0 + strength * (TAU * (along + f64::from(number) / 150.0)).sin()) as u8;
             }
         }
@@ -70,7 +70,7 @@ impl Wave {
         let line = |count: usize, height: f64, length: f64, start: f64| {
             (0..count).map(|at| height * (TAU * (at as f64 / length + start)).sin()).collect()
         };
-        Wave { across: line(WIDTH, 55.0, 160.0, drift(2.0, 160.0)), down: line(HEIGHT, 35.0, 120.0, drift(3.0, 120.0)) }
+        Wave { across: line(WIDTH, 55.0, 80.0, drift(2.0, 80.0)), down: line(HEIGHT, 35.0, 60.0, drift(3.0, 60.0)) }
     }
 
     /// The sample at (`x`, `y`), below the stamp.
@@ -97,11 +97,16 @@ fn check(number: u32) -> u8 {
     (mixed >> 24) as u8
 }
 
-/// A frame as a JPEG of a webcam's quality.
+/// A frame as a JPEG of a webcam's quality, and so in full range.
 pub fn jpeg(frame: &[u8]) -> Outcome<Vec<u8>> {
     const QUALITY: i32 = 90;
+    let spread = |(at, &sample): (usize, &u8)| {
+        let (zero, range, full_zero) = if at < WIDTH * HEIGHT { (16.0, 219.0, 0.0) } else { (128.0, 224.0, 128.0) };
+        ((f64::from(sample) - zero) * 255.0 / range + full_zero).round().clamp(0.0, 255.0) as u8
+    };
+    let full: Vec<u8> = frame.iter().enumerate().map(spread).collect();
     let image = turbojpeg::YuvImage {
-        pixels: frame,
+        pixels: full.as_slice(),
         width: WIDTH,
         align: 1,
         height: HEIGHT,

@@ -5,6 +5,11 @@ use crate::Outcome;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 
+/// The first row that is judged: a macroblock's height beside the stamp, whose edge bleeds in scaling and coding.
+const BELOW_STAMP: usize = clip::STAMP_ROWS as usize + 20;
+/// Rows that are judged together: those of a macroblock, the least that is lost or smeared. 208 rows are thirteen bands.
+const BAND_ROWS: usize = 16;
+
 /// The bytes of a framebuffer.
 #[derive(Debug)]
 pub struct Photo {
@@ -20,8 +25,8 @@ pub struct Photo {
 /// What a photograph shows.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Sight {
-    /// A frame of the clip, and how well it is preserved below its stamp.
-    Clip { number: u32, psnr_db: f64 },
+    /// A frame of the clip, and how well it is preserved where it is worst.
+    Clip { number: u32, worst_db: f64 },
     /// vivid's colour bars.
     Bars,
     /// One colour all over: nothing was drawn.
@@ -67,7 +72,7 @@ impl Photo {
     /// What is to be seen, if the clip or the camera's picture fills the screen: both have its shape.
     pub fn sight(&self) -> Sight {
         if let Some(number) = self.stamp() {
-            return Sight::Clip { number, psnr_db: self.psnr_db(number) };
+            return Sight::Clip { number, worst_db: self.worst_db(number) };
         }
         if self.has_bars() {
             return Sight::Bars;
@@ -92,22 +97,30 @@ impl Photo {
         clip::number_in(cells)
     }
 
-    /// Peak signal to noise ratio of the luma below the stamp against the clip's frame `number`, in decibels.
-    fn psnr_db(&self, number: u32) -> f64 {
-        /// Every fourth sample of every fourth row: 18,000, which is enough and takes a millisecond.
-        const STEP: usize = 4;
+    /// Peak signal to noise ratio of the luma against the clip's frame `number`, in decibels, in that band of rows below
+    /// the stamp in which it is worst: a smear or a tear must not vanish in the mean.
+    fn worst_db(&self, number: u32) -> f64 {
         let wave = clip::Wave::of(number);
+        (BELOW_STAMP..clip::SIZE.1 as usize)
+            .step_by(BAND_ROWS)
+            .map(|top| 10.0 * (255.0 * 255.0 / f64::max(self.band_error(&wave, top), 1e-3)).log10())
+            .fold(f64::INFINITY, f64::min)
+    }
+
+    /// Mean square of the difference of the luma to that of `wave` in the rows from `top` on.
+    fn band_error(&self, wave: &clip::Wave, top: usize) -> f64 {
+        /// Every second sample of every second row: as many as show in 4:2:0.
+        const STEP: usize = 2;
         let (width, height) = (clip::SIZE.0 as usize, clip::SIZE.1 as usize);
         let (mut squares, mut count) = (0.0, 0.0);
-        // Two rows of margin: the stamp's edge bleeds in scaling and coding.
-        for y in (clip::STAMP_ROWS as usize + 16..height).step_by(STEP) {
+        for y in (top..height.min(top + BAND_ROWS)).step_by(STEP) {
             for x in (0..width).step_by(STEP) {
                 let shown = self.luma_at((x as f64 + 0.5) / width as f64, (y as f64 + 0.5) / height as f64);
                 squares += (shown - f64::from(wave.luma(x, y))).powi(2);
                 count += 1.0;
             }
         }
-        10.0 * (255.0 * 255.0 * count / f64::max(squares, 1.0)).log10()
+        squares / f64::max(count, 1.0)
     }
 
     /// Whether the lower half has vivid's eight bars, told by which of red, green and blue are on.

@@ -50,6 +50,15 @@ pub fn share(sound: &[f64], pitch_hz: f64) -> f64 {
     if energy < 1e-8 * count { 0.0 } else { (power / (energy * count / 3.0)).min(1.0) }
 }
 
+/// The share of the time in which at least `clear` of the sound is at `pitch_hz`, looked at a tenth of a second at a time.
+/// A splice, of which there are some in any voice that crosses a network, is a step in the phase: it spoils the tenth that it
+/// is in, where a filter over the whole would lose the tone.
+pub fn time_share(sound: &[f64], pitch_hz: f64, clear: f64) -> f64 {
+    let tenths = sound.chunks_exact(RATE_HZ as usize / 10);
+    let count = tenths.len().max(1) as f64;
+    tenths.filter(|tenth| share(tenth, pitch_hz) >= clear).count() as f64 / count
+}
+
 /// Root mean square, full scale being 1.
 pub fn level(sound: &[f64]) -> f64 {
     (sound.iter().map(|sample| sample * sample).sum::<f64>() / (sound.len() as f64).max(1.0)).sqrt()

@@ -1,8 +1,7 @@
 //! A call from the door to the kitchen: vivid to a KMS screen, one sound card to the other; then the network goes and
 //! comes back.
 //!
-//! One way at a quarter of the size, since that is what one core of User-Mode Linux carries with time to spare, whatever
-//! else this machine does. The scenarios that need both ways at full size are played by name.
+//! At 640x480 and level 1, the sizes of an installed station; where both ways are judged picture by picture they are smaller.
 
 use crate::Outcome;
 use crate::command::wait_for;

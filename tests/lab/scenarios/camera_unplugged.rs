@@ -7,17 +7,16 @@ use crate::devices::End;
 use crate::devices::camera::{self, Unplugged};
 use crate::judge::photo::Sight;
 use crate::machine::Order;
-use std::time::Duration;
 
 pub fn play(_: &Order) -> Outcome<String> {
     let (mut call, _) = Call::begin(Plan { vivid: true, ..Plan::default() }, None)?;
     let unplugged = Unplugged::pull(camera::VIVID[0])?;
-    let card = call.wait_sight(End::Far, "a card", |_, sight| sight == Sight::Other)?;
+    let card = call.wait_sight(End::Far, "a card", |_, look| look.sight == Sight::Other)?;
     call.wait_heard(End::Far)?;
-    call.watch(End::Near, Duration::from_secs(2))?.must_be_live()?;
+    call.watch(End::Near)?;
 
     drop(unplugged);
-    let back = call.wait_sight(End::Far, "the camera's bars again", |_, sight| sight == Sight::Bars)?;
+    let back = call.wait_sight(End::Far, "the camera's bars again", |_, look| look.sight == Sight::Bars)?;
     call.end()?;
     Ok(format!("a card after {:.1} s, recovered in {:.1} s", card.as_secs_f64(), back.as_secs_f64()))
 }

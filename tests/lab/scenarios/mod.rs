@@ -41,12 +41,6 @@ const fn scenario(name: &'static str, limit_s: u64, play: Play, about: &'static 
     Scenario { name, about, limit: Duration::from_secs(limit_s), under_systemd: false, only_when_named: false, play }
 }
 
-/// One that wants more of the one core than a busy machine gives it: both ways, both screens, clips through
-/// v4l2loopback. To be played by name.
-const fn by_name(name: &'static str, limit_s: u64, play: Play, about: &'static str) -> Scenario {
-    Scenario { only_when_named: true, ..scenario(name, limit_s, play, about) }
-}
-
 /// All of them.
 pub const ALL: &[Scenario] = &[
     scenario("devices", 60, devices::play, "the lab itself: its devices do what the other scenarios rely on"),
@@ -56,15 +50,15 @@ pub const ALL: &[Scenario] = &[
         call_one_way::play,
         "the kitchen sees and hears the door, and does again after a cut",
     ),
-    by_name("call_ipv4", 90, call_ipv4::play, "two stations see and hear each other over IPv4"),
-    by_name("call_ipv6", 90, call_ipv6::play, "the same over IPv6"),
-    by_name("call_lossy", 90, call_lossy::play, "the same with 2 % loss and 10 ms of jitter"),
-    by_name("camera_mjpeg", 90, camera_mjpeg::play, "JPEG from a camera is passed on as it is"),
-    by_name("camera_unplugged", 120, camera_unplugged::play, "a camera goes and comes back"),
-    by_name("sound_unplugged", 120, sound_unplugged::play, "a sound card goes and comes back"),
-    by_name("network_cut", 120, network_cut::play, "the network is gone for 10 s"),
-    by_name("peer_killed", 120, peer_killed::play, "a station dies and is started again"),
-    by_name("peer_frozen", 120, peer_frozen::play, "a station stands still for 10 s and shows nothing old"),
+    scenario("call_ipv4", 90, call_ipv4::play, "two stations see and hear each other over IPv4"),
+    scenario("call_ipv6", 90, call_ipv6::play, "the same over IPv6"),
+    scenario("call_lossy", 90, call_lossy::play, "the same with 2 % loss and 10 ms of jitter"),
+    scenario("camera_mjpeg", 90, camera_mjpeg::play, "JPEG from a camera is passed on as it is"),
+    scenario("camera_unplugged", 120, camera_unplugged::play, "a camera goes and comes back"),
+    scenario("sound_unplugged", 120, sound_unplugged::play, "a sound card goes and comes back"),
+    scenario("network_cut", 120, network_cut::play, "the network is gone for 10 s"),
+    scenario("peer_killed", 120, peer_killed::play, "a station dies and is started again"),
+    scenario("peer_frozen", 120, peer_frozen::play, "a station stands still for 10 s and shows nothing old"),
     Scenario {
         under_systemd: true,
         ..scenario("appliance", 120, appliance::play, "installed, and started by systemd in its sandbox")

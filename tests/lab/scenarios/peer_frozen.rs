@@ -15,34 +15,38 @@ pub fn play(_: &Order) -> Outcome<String> {
     let (mut call, _) = Call::begin(Plan::default(), None)?;
     call.station(End::Far)?.freeze()?;
     std::thread::sleep(FROZEN);
-    let frozen_at = call.sight(End::Far)?;
+    let frozen_at = call.look(End::Far)?.sight;
     call.station(End::Far)?.thaw()?;
 
     let start = Instant::now();
     let mut back = None;
-    let mut oldest = Duration::ZERO;
+    let mut longest_lag = Duration::ZERO;
     while start.elapsed() < AFTERWARDS {
         // Twice in a frame's time: a picture that is shown for one frame only is seen, and the core is left to it.
         std::thread::sleep(Duration::from_millis(15));
         // The picture that was there all the time stays until a new one comes; every new one must be young.
-        let sight = call.sight(End::Far)?;
-        if same_frame(sight, frozen_at) {
+        let look = call.look(End::Far)?;
+        if same_frame(look.sight, frozen_at) {
             continue;
         }
-        if let Some(age) = call.age(End::Far, sight) {
-            oldest = oldest.max(age);
+        if let Some(lag) = call.lag(End::Far, &look) {
+            longest_lag = longest_lag.max(lag);
             back.get_or_insert(start.elapsed());
         }
     }
-    assert!(oldest < STALE, "after the freeze a picture is shown that is {} ms old", oldest.as_millis());
+    assert!(longest_lag < STALE, "after the freeze a picture is shown that is {} ms behind", longest_lag.as_millis());
     let back = back.ok_or("no picture came after the freeze")?;
     for end in End::BOTH {
         call.wait_live(end)?;
         call.wait_heard(end)?;
-        call.watch(end, Duration::from_secs(2))?.must_be_live()?;
+        call.watch(end)?;
     }
     call.end()?;
-    Ok(format!("recovered in {:.1} s, nothing shown was older than {} ms", back.as_secs_f64(), oldest.as_millis()))
+    Ok(format!(
+        "recovered in {:.1} s, nothing shown was more than {} ms behind",
+        back.as_secs_f64(),
+        longest_lag.as_millis()
+    ))
 }
 
 fn same_frame(a: Sight, b: Sight) -> bool {

@@ -3,17 +3,17 @@
 use crate::Outcome;
 use crate::call::{Call, Plan};
 use crate::devices::End;
+use crate::judge::clip;
 use crate::machine::Order;
 use crate::station::Holdings;
 use std::time::{Duration, Instant};
 
 /// Before the first look: buffers have found their sizes by then, and the rate its value.
 const WARM_UP: Duration = Duration::from_secs(30);
-const LOOK: Duration = Duration::from_secs(15);
 /// The allocator's own coming and going; a leak of one packet's buffer a second is 4 MiB an hour.
 const GROWTH_KIB: u64 = 1024;
 /// One frame: what the phase between camera and screen may make, since the two drift against each other.
-const AGE_CHANGE: Duration = Duration::from_millis(34);
+const AGE_CHANGE: Duration = clip::FRAME_TIME;
 
 /// What is compared, at one end.
 #[derive(Debug)]
@@ -58,9 +58,8 @@ pub fn play(order: &Order) -> Outcome<String> {
 
 fn look(call: &mut Call) -> Outcome<[State; 2]> {
     let mut state = |end: End| -> Outcome<State> {
-        let watch = call.watch(end, LOOK)?;
-        let age = watch.must_be_live()?.median_age();
-        call.must_hear(end)?;
+        let age = call.watch(end)?.median_age();
+        call.wait_heard(end)?;
         Ok(State { age, holdings: call.station(end)?.holdings()? })
     };
     Ok([state(End::Near)?, state(End::Far)?])
