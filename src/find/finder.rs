@@ -134,7 +134,6 @@ impl Finder {
             return;
         }
         self.shared.register(&announcement);
-        // The thread sees it when the announcement comes back to us.
         *announced = Announced::now(announcement);
     }
 
@@ -182,7 +181,8 @@ impl Shared {
             let wait = if news { TELL_PAUSE.saturating_sub(told_at.elapsed()) } else { WATCH_IDLE };
             let event = events.recv_timeout(wait.min(self.announce_again()));
             // The channel ends where it overflowed, or its daemon did.
-            let ended = event.is_err() && events.is_disconnected();
+            let event_came = event.is_ok();
+            let ended = !event_came && events.is_disconnected();
             if let Ok(event) = event {
                 self.take(event);
             }
@@ -191,7 +191,7 @@ impl Shared {
                 self.ready.store(true, Ordering::Release);
                 self.wake.signal();
             }
-            let busy = watched_at.elapsed() >= WATCH_BUSY;
+            let busy = watched_at.elapsed() >= if event_came { WATCH_BUSY } else { WATCH_IDLE };
             if ended || (busy && self.is_flooded()) {
                 match self.begin_anew(pauses) {
                     Some(anew) => events = anew,
@@ -208,7 +208,9 @@ impl Shared {
     fn announce_again(&self) -> Duration {
         let mut announced = lock(&self.announced);
         if !announced.again && !announced.changed {
-            return WATCH_IDLE;
+            // Nothing wakes the thread where a change is made, so it looks so often: the channel is the one thing it
+            // can wait on.
+            return ANNOUNCE_AGAIN;
         }
         let left = ANNOUNCE_AGAIN.saturating_sub(announced.at.elapsed());
         if left.is_zero() {
