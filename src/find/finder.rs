@@ -119,22 +119,17 @@ impl Finder {
         Ok(finder)
     }
 
-    /// Announces something else from now on: another name, another port, pairing or not any more.
+    /// Announces something else: another name, another port, pairing or not any more. It is heard two seconds later, after
+    /// a farewell to what was announced before: others are told [`Change::Lost`], then [`Change::Found`].
     pub fn announce(&mut self, announcement: Announcement) {
         let mut announced = lock(&self.shared.announced);
         if announced.what == announcement {
             return;
         }
-        if announced.what.name != announcement.name {
-            self.shared.unregister(&announced.what);
-        }
-        if announced.at.elapsed() < ANNOUNCE_AGAIN {
-            // The thread is about to say the earlier one once more; it says this one instead.
-            (announced.what, announced.changed) = (announcement, true);
-            return;
-        }
-        self.shared.register(&announcement);
-        *announced = Announced::now(announcement);
+        // Taken back first: `mdns-sd` does not tell its users of a text that is what it was before the last change. The
+        // thread says the new one when the farewell has been heard.
+        self.shared.unregister(&announced.what);
+        *announced = Announced { changed: true, ..Announced::now(announcement) };
     }
 
     /// Whom the address book holds: their announcements keep their places when others fill the table.
