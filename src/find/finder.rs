@@ -30,8 +30,8 @@ const WATCH_IDLE: Duration = Duration::from_secs(60);
 const CACHE_RECORDS_MAX: i64 = 5_000;
 /// How long nothing is listened to after a flood. The stations that were found before are still called where they were.
 const FLOOD_PAUSE: Duration = Duration::from_secs(30);
-/// After so long whatever was announced is announced once more, as RFC 6762 §8.3 asks. It is more than a matter of loss:
-/// `mdns-sd` drops what follows an announcement within a second (§6), changes of the text among them.
+/// After so long whatever was announced is announced once more, as RFC 6762 §8.3 asks; a change waits for it. What
+/// follows an announcement within a second is dropped (§6), and what an older one said counts for another one (§10.2).
 const ANNOUNCE_AGAIN: Duration = Duration::from_millis(1_500);
 /// How long the last words may take: telling everybody that this station leaves.
 const LEAVE_WITHIN: Duration = Duration::from_millis(500);
@@ -67,8 +67,16 @@ pub struct Finder {
 struct Announced {
     what: Announcement,
     at: Instant,
-    /// It was said once more.
+    /// It is to be said once more.
     again: bool,
+    /// It was not said yet.
+    changed: bool,
+}
+
+impl Announced {
+    fn now(what: Announcement) -> Announced {
+        Announced { what, at: Instant::now(), again: true, changed: false }
+    }
 }
 
 /// What both threads use.
@@ -97,7 +105,7 @@ impl Finder {
         let shared = Arc::new(Shared {
             hint,
             daemon: Mutex::new(daemon),
-            announced: Mutex::new(Announced { what: announcement.clone(), at: Instant::now(), again: false }),
+            announced: Mutex::new(Announced::now(announcement.clone())),
             table: Mutex::new(Table::new(hint)),
             wake: Wake::new()?,
             ready: AtomicBool::new(false),
@@ -111,18 +119,17 @@ impl Finder {
         Ok(finder)
     }
 
-    /// Announces something else from now on: another name, another port, pairing or not any more.
+    /// Announces something else: another name, another port, pairing or not any more. It is heard two seconds later, after
+    /// a farewell to what was announced before: others are told [`Change::Lost`], then [`Change::Found`].
     pub fn announce(&mut self, announcement: Announcement) {
         let mut announced = lock(&self.shared.announced);
         if announced.what == announcement {
             return;
         }
-        if announced.what.name != announcement.name {
-            self.shared.unregister(&announced.what);
-        }
-        self.shared.register(&announcement);
-        // The thread sees it when the announcement comes back to us.
-        *announced = Announced { what: announcement, at: Instant::now(), again: false };
+        // Taken back first: `mdns-sd` does not tell its users of a text that is what it was before the last change. The
+        // thread says the new one when the farewell has been heard.
+        self.shared.unregister(&announced.what);
+        *announced = Announced { changed: true, ..Announced::now(announcement) };
     }
 
     /// Whom the address book holds: their announcements keep their places when others fill the table.
@@ -169,7 +176,8 @@ impl Shared {
             let wait = if news { TELL_PAUSE.saturating_sub(told_at.elapsed()) } else { WATCH_IDLE };
             let event = events.recv_timeout(wait.min(self.announce_again()));
             // The channel ends where it overflowed, or its daemon did.
-            let ended = matches!(&event, Err(_) if events.is_disconnected());
+            let event_came = event.is_ok();
+            let ended = !event_came && events.is_disconnected();
             if let Ok(event) = event {
                 self.take(event);
             }
@@ -178,7 +186,7 @@ impl Shared {
                 self.ready.store(true, Ordering::Release);
                 self.wake.signal();
             }
-            let busy = watched_at.elapsed() >= WATCH_BUSY;
+            let busy = watched_at.elapsed() >= if event_came { WATCH_BUSY } else { WATCH_IDLE };
             if ended || (busy && self.is_flooded()) {
                 match self.begin_anew(pauses) {
                     Some(anew) => events = anew,
@@ -194,13 +202,16 @@ impl Shared {
     /// Announces once more if that is due; when it will be.
     fn announce_again(&self) -> Duration {
         let mut announced = lock(&self.announced);
-        let left = ANNOUNCE_AGAIN.saturating_sub(announced.at.elapsed());
-        if announced.again {
-            return WATCH_IDLE;
+        if !announced.again && !announced.changed {
+            // Nothing wakes the thread where a change is made, so it looks so often: the channel is the one thing it
+            // can wait on.
+            return ANNOUNCE_AGAIN;
         }
+        let left = ANNOUNCE_AGAIN.saturating_sub(announced.at.elapsed());
         if left.is_zero() {
-            announced.again = true;
             self.register(&announced.what);
+            // What was new is said twice too.
+            (announced.at, announced.again, announced.changed) = (Instant::now(), announced.changed, false);
         }
         left
     }
@@ -248,7 +259,7 @@ impl Shared {
                 *daemon = anew;
                 drop(daemon);
                 let mut announced = lock(&self.announced);
-                (announced.at, announced.again) = (Instant::now(), false);
+                (announced.at, announced.again, announced.changed) = (Instant::now(), true, false);
                 self.register(&announced.what);
                 return Some(events);
             }
