@@ -223,11 +223,10 @@ fn fade(period: &mut Period, level: impl Fn(f32) -> f32) {
     }
 }
 
-/// A film whose sound cannot be played, why, and what to do about it.
-pub(super) fn foreign(name: &str, why: &str) -> Fault {
-    let remedy = format!(
-        "{why}; only its picture is played. To hear it too: `ffmpeg -i FILE -c:v copy -c:a pcm_s16le film.mov`"
-    );
+/// A film whose sound cannot be played, why, and what to do about it: the same film, written into a file of that name.
+pub(super) fn foreign(name: &str, why: &str, file: &str) -> Fault {
+    let remedy =
+        format!("{why}; only its picture is played. To hear it too: `ffmpeg -i FILE -c:v copy -c:a pcm_s16le {file}`");
     Fault::plain(FaultKind::Unusable, name, "play its sound", remedy)
 }
 
