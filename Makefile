@@ -96,7 +96,7 @@ clean: ## removes what was built, but not the lab's kernel in ~/.cache/visavis-l
 # A station on this machine. Nothing is started; `systemctl enable --now visavis` does that.
 PREFIX  ?= /usr/local
 PROGRAM ?= target/release/visavis
-install: ## the program, its unit, its users and its device rules (DESTDIR=, PREFIX=/usr/local)
+install: ## the program, its unit, users and device rules, man pages and completion (DESTDIR=, PREFIX=/usr/local)
 	@test -x $(PROGRAM) || { echo "make build first (not as root)"; exit 1; }
 	install -D -m 755 $(PROGRAM) $(DESTDIR)$(PREFIX)/bin/visavis
 	install -d $(DESTDIR)/etc/systemd/system
@@ -104,6 +104,12 @@ install: ## the program, its unit, its users and its device rules (DESTDIR=, PRE
 	install -D -m 644 deploy/visavis.sysusers $(DESTDIR)/etc/sysusers.d/visavis.conf
 	install -D -m 644 deploy/visavis.tmpfiles $(DESTDIR)/etc/tmpfiles.d/visavis.conf
 	install -D -m 644 udev/70-visavis.rules $(DESTDIR)/etc/udev/rules.d/70-visavis.rules
+	$(PROGRAM) man --out $(DESTDIR)$(PREFIX)/share/man/man1
+	install -d $(addprefix $(DESTDIR)$(PREFIX)/share/,bash-completion/completions zsh/site-functions fish/vendor_completions.d)
+	$(PROGRAM) completion bash >$(DESTDIR)$(PREFIX)/share/bash-completion/completions/visavis
+	$(PROGRAM) completion zsh >$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_visavis
+	$(PROGRAM) completion fish >$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/visavis.fish
+	test -e $(DESTDIR)/etc/visavis/station.toml || install -D -m 644 deploy/station.toml $(DESTDIR)/etc/visavis/station.toml
 	test -e $(DESTDIR)/etc/visavis/station.env || install -D -m 640 deploy/station.env $(DESTDIR)/etc/visavis/station.env
 ifeq ($(DESTDIR),)
 	systemd-sysusers visavis.conf

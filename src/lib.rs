@@ -30,22 +30,30 @@
 //! | [`card`] | what the station itself draws on its screen | media |
 //! | [`wire`] | the bytes: datagram header, fragments, sound packets, control messages | media, time |
 //! | [`link`] | one peer: session, loss repair, frame assembly, control channel, clock offset | wire, media, time, stats, identity |
-//! | [`identity`] | keys, one-time codes, the address book | – |
+//! | [`identity`] | keys, one-time codes, pairing, the address book | time |
+//! | [`journal`] | calls, door releases and refusals on disk, with still pictures | identity, codec, media |
 //! | [`call`] | what is asked of a station, and what becomes of it | identity, wire, media, time |
 //! | [`sys`] | the kernel's calls that no crate covers, and the clock | time |
+//! | [`find`] | stations find each other by name; where a peer may be | identity, wire, sys |
 //! | [`device`] | thin edges: `v4l2`, `alsa`, `drm`, `fbdev`, `keys`, `file`, `pattern`, `tone`, … | sys, media, time, ring, codec |
+//! | [`panel`] | buttons, keys, touches, lamps, the door's strike, and the control socket | call, device, sys, time |
 //! | [`stage`] | the thread bodies | device, ring, codec, voice, card, stats, sys, media, time |
 //! | [`station`] | wiring, net loop, supervision, report | everything below |
+//! | [`config`] | `station.toml`: as typed, as meant | station, call, device, identity, media, time |
 //! | [`cli`] | one file per subcommand | station, device, everything below |
 
 pub mod call;
 pub mod card;
 pub mod cli;
 pub mod codec;
+pub mod config;
 pub mod device;
+pub mod find;
 pub mod identity;
+pub mod journal;
 pub mod link;
 pub mod media;
+pub mod panel;
 pub mod ring;
 pub mod stage;
 pub mod station;

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use visavis::device::drm::{Drm, DrmTarget, Options};
 use visavis::device::fbdev::Framebuffer;
-use visavis::device::keys::{Key, Keys};
+use visavis::device::keys::{Key, KeyMotion, Keys};
 use visavis::device::screen::ScreenSpec;
 use visavis::device::{FaultKind, VideoSink};
 use visavis::media::{DecodedFrame, Picture, Size};
@@ -257,7 +257,8 @@ fn keys_of_a_keyboard_that_is_plugged_in_later_arrive_once_each() {
     use evdev::uinput::VirtualDevice;
     use evdev::{AttributeSet, EventType, InputEvent, KeyCode};
     let Some(_one) = in_lab("keys_of_a_keyboard_that_is_plugged_in_later_arrive_once_each") else { return };
-    let mut keys = Keys::open();
+    let mut keys = Keys::open(&Key::HANG_UP);
+    let next = |keys: &mut Keys| keys.read(clock::now()).map(|event| (event.key, event.motion));
     for round in 0..2 {
         let set: AttributeSet<KeyCode> = [KeyCode::KEY_ESC, KeyCode::KEY_Q, KeyCode::KEY_W].into_iter().collect();
         let builder = VirtualDevice::builder().unwrap().name("test keyboard").with_keys(&set).unwrap();
@@ -267,27 +268,30 @@ fn keys_of_a_keyboard_that_is_plugged_in_later_arrive_once_each() {
         while keys.fds().count() <= before {
             assert!(clock::now() < give_up, "the keyboard is not seen");
             wait_for(&keys);
-            assert_eq!(keys.read(), None);
+            assert_eq!(next(&mut keys), None);
         }
         for (key, value) in [(KeyCode::KEY_W, 1), (KeyCode::KEY_Q, 1), (KeyCode::KEY_Q, 2), (KeyCode::KEY_ESC, 1)] {
             board.emit(&[InputEvent::new(EventType::KEY.0, key.0, value)]).unwrap();
         }
         let mut seen = Vec::new();
-        while seen.len() < 2 {
+        while seen.len() < 3 {
             assert!(clock::now() < give_up, "{seen:?}");
-            seen.extend(keys.read());
-            if seen.len() < 2 {
+            seen.extend(next(&mut keys));
+            if seen.len() < 3 {
                 wait_for(&keys);
             }
         }
-        assert_eq!((seen, keys.read()), (vec![Key::Q, Key::Escape], None));
-        // Unplugged: its fd goes at the next read.
+        let typed = [(Key::Q, KeyMotion::Down), (Key::Q, KeyMotion::Repeat), (Key::ESCAPE, KeyMotion::Down)];
+        assert_eq!((seen, next(&mut keys)), (typed.to_vec(), None));
+        // Unplugged: its fd goes at the next read, and its keys come up.
         drop(board);
-        while keys.fds().count() > 1 {
+        let mut ups = Vec::new();
+        while keys.fds().count() > 1 || ups.len() < 2 {
             assert!(clock::now() < give_up, "the keyboard stays");
             wait_for(&keys);
-            let _ = keys.read();
+            ups.extend(std::iter::from_fn(|| next(&mut keys)));
         }
+        assert_eq!(ups, [(Key::Q, KeyMotion::Up), (Key::ESCAPE, KeyMotion::Up)]);
     }
 }
 

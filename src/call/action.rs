@@ -30,6 +30,8 @@ pub enum Action {
     Mute(Switch),
     /// Push to talk: heard while on.
     Talk(Switch),
+    /// Lets the far side wait, unheard and unseen.
+    Hold(Switch),
     /// Speaks to stations one way, without anybody answering.
     Page(Whom),
     /// Sees and hears a station that allows it, without anybody answering there.
@@ -127,6 +129,7 @@ pub const NOTATIONS: &[(&str, &str)] = &[
     ("call-button", "answer, hang up or ring, whichever makes sense now"),
     ("mute [on|off]", "keep the microphone from being heard"),
     ("talk [on|off]", "push to talk"),
+    ("hold [on|off]", "let the far side wait, unheard and unseen"),
     ("page [NAME|GROUP|all]", "speak to stations without anybody answering"),
     ("monitor NAME", "see and hear a station that allows it"),
     ("release [NAME]", "open the far side's door"),
@@ -151,6 +154,7 @@ impl FromStr for Action {
             "page" => Action::Page(whom(rest)?),
             "mute" => Action::Mute(switch(verb, rest)?),
             "talk" => Action::Talk(switch(verb, rest)?),
+            "hold" => Action::Hold(switch(verb, rest)?),
             "do-not-disturb" => Action::DoNotDisturb(switch(verb, rest)?),
             "monitor" => Action::Monitor(name(rest)?),
             "release" if rest.is_empty() => Action::Release(None),
@@ -230,6 +234,7 @@ impl fmt::Display for Action {
             Action::CallButton => f.write_str("call-button"),
             Action::Mute(switch) => write!(f, "mute{switch}"),
             Action::Talk(switch) => write!(f, "talk{switch}"),
+            Action::Hold(switch) => write!(f, "hold{switch}"),
             Action::Page(whom) => write!(f, "page{whom}"),
             Action::Monitor(name) => write!(f, "monitor {name}"),
             Action::Release(None) => f.write_str("release"),
@@ -288,6 +293,7 @@ mod tests {
             "mute",
             "mute on",
             "talk off",
+            "hold on",
             "page upstairs",
             "monitor nursery",
             "release",

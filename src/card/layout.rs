@@ -1,132 +1,136 @@
-//! Text into lines.
+//! Text into lines, and lines into the room there is.
 
-use super::font::Step;
-use crate::media::Size;
+use super::text;
 
-/// More than this is not read from a screen; it bounds the work, whoever chose the text.
-const LETTERS_MAX: usize = 300;
+/// Letters smaller than this (in pixels of the em) cannot be told apart; rather is the text cut.
+pub const EM_MIN_PX: u32 = 10;
 
 /// One line, ready to be drawn.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Line {
     /// Its letters.
     pub text: String,
-    /// Their size.
-    pub step: Step,
-    /// Their width in pixels.
-    pub width: u32,
-    /// Whether it is drawn strongly.
-    pub is_title: bool,
+    /// Their width in parts of the em.
+    pub width: f32,
 }
 
 impl Line {
-    /// Height in pixels.
-    pub fn height(&self) -> u32 {
-        self.step.line_height()
+    /// A text as one line, whatever its width.
+    pub fn new(text: String) -> Line {
+        let width = text::width(&text);
+        Line { text, width }
     }
 
-    /// Pixels between it and the line before: some where title and text meet, so that they are seen to be two things.
-    pub fn gap_after(&self, before: Option<&Line>) -> u32 {
-        before.filter(|before| before.is_title != self.is_title).map_or(0, |_| self.step.cap_height() / 2)
-    }
-
-    /// Pixels from its top to its baseline.
-    pub fn baseline(&self) -> u32 {
-        self.step.baseline()
+    /// Its width in pixels.
+    pub fn width_px(&self, em_px: u32) -> u32 {
+        (self.width * em_px as f32).ceil() as u32
     }
 }
 
-/// Height of lines one below the other, in pixels.
-pub fn height(lines: &[Line]) -> u32 {
-    let before = core::iter::once(None).chain(lines.iter().map(Some));
-    lines.iter().zip(before).map(|(line, before)| line.gap_after(before) + line.height()).sum()
+/// What stays together at the end of a line, and whether a space parts it from what is before.
+struct Word {
+    text: String,
+    is_spaced: bool,
 }
 
-/// The text in letters that the font has: Latin-1, with typographic marks made plain and the rest as `?`.
-pub fn clean(text: &str) -> String {
-    let mut clean = String::new();
-    for letter in text.chars().take(LETTERS_MAX) {
-        match letter {
-            '\u{2018}' | '\u{2019}' => clean.push('\''),
-            '\u{201c}'..='\u{201e}' => clean.push('"'),
-            '\u{2010}'..='\u{2015}' => clean.push('-'),
-            '\u{2026}' => clean.push_str("..."),
-            ' '..='~' | '\u{a1}'..='\u{ac}' | '\u{ae}'..='\u{ff}' => clean.push(letter),
-            letter if letter.is_whitespace() || letter.is_control() => clean.push(' '),
-            _ => clean.push('?'),
-        }
-    }
-    clean
+/// Characters between which a line may end: Chinese, kana, and the punctuation of both.
+fn is_ideograph(letter: char) -> bool {
+    matches!(letter, '\u{2e80}'..='\u{9fff}' | '\u{f900}'..='\u{faff}' | '\u{ff00}'..='\u{ffef}')
 }
 
-/// Appends the lines that `text` takes at a width. False where a word is wider and may not be broken.
-pub fn wrap(text: &str, is_title: bool, step: Step, width: u32, may_break: bool, lines: &mut Vec<Line>) -> bool {
-    let space = step.advance(' ');
-    let mut line = Line { text: String::new(), step, width: 0, is_title };
-    let end = |line: &mut Line, lines: &mut Vec<Line>| {
-        if !line.text.is_empty() {
-            lines.push(core::mem::replace(line, Line { text: String::new(), step, width: 0, is_title }));
-        }
-    };
-    for word in text.split(' ').filter(|word| !word.is_empty()) {
-        let wide = step.width(word);
-        if wide > width && !may_break {
-            return false;
-        }
-        if !line.text.is_empty() && line.width + space + wide <= width {
-            line.text.push(' ');
-            line.text.push_str(word);
-            line.width += space + wide;
-            continue;
-        }
-        end(&mut line, lines);
-        for letter in word.chars() {
-            let advance = step.advance(letter);
-            if line.width + advance > width {
-                end(&mut line, lines);
+/// Punctuation that begins no line.
+fn is_closing(letter: char) -> bool {
+    "，。、！？；：）」』》】”’％…".contains(letter)
+}
+
+fn words(text: &str) -> Vec<Word> {
+    let mut words: Vec<Word> = Vec::new();
+    for part in text.split(' ').filter(|part| !part.is_empty()) {
+        let mut before = None;
+        for letter in part.chars() {
+            let is_apart = before.is_none_or(|before| is_ideograph(before) || is_ideograph(letter));
+            match words.last_mut() {
+                Some(word) if before.is_some() && (!is_apart || is_closing(letter)) => word.text.push(letter),
+                _ => words.push(Word { text: letter.into(), is_spaced: before.is_none() }),
             }
-            // A letter wider than all the room is left out.
-            if advance <= width {
-                line.text.push(letter);
-                line.width += advance;
-            }
+            before = Some(letter);
         }
     }
-    end(&mut line, lines);
-    true
+    words
 }
 
-/// Drops the lines that are too many, and says so with dots on the last that stays.
-pub fn cut(lines: &mut Vec<Line>, room: Size) {
-    let fitting = (0..=lines.len()).rfind(|count| height(&lines[..*count]) <= room.height).unwrap_or(0);
-    if fitting == lines.len() {
-        return;
+/// The same text in as many lines, about equally long, which reads better than a lone last word.
+pub fn even(text: &str, width: f32, mut lines: Vec<Line>) -> Vec<Line> {
+    // The narrowest that gives as few lines.
+    let (mut narrow, mut wide) = (width / lines.len().max(1) as f32 / 2.0, width);
+    for _ in 0..6 {
+        let middle = (narrow + wide) / 2.0;
+        match wrap(text, middle, false).filter(|even| even.len() == lines.len()) {
+            Some(even) => (lines, wide) = (even, middle),
+            None => narrow = middle,
+        }
     }
-    lines.truncate(fitting);
-    if let Some(last) = lines.last_mut() {
-        last.text.push_str("...");
-        last.text = shorten(&last.text, last.step, room.width);
-        last.width = last.step.width(&last.text);
+    lines
+}
+
+/// The lines that a text takes at a width, in parts of the em. `None` where a word is wider and may not be broken.
+pub fn wrap(text: &str, width: f32, may_break: bool) -> Option<Vec<Line>> {
+    let space = text::width(" ");
+    let mut lines: Vec<Line> = Vec::new();
+    for word in words(text) {
+        let whole = Line::new(word.text);
+        let gap = if word.is_spaced { space } else { 0.0 };
+        match lines.last_mut() {
+            Some(line) if line.width + gap + whole.width <= width => {
+                if word.is_spaced {
+                    line.text.push(' ');
+                }
+                line.text.push_str(&whole.text);
+                line.width += gap + whole.width;
+            }
+            _ if whole.width <= width => lines.push(whole),
+            _ if may_break => break_up(&whole.text, width, &mut lines),
+            _ => return None,
+        }
+    }
+    Some(lines)
+}
+
+/// A word that no line holds, letter by letter. A letter wider than all the room is left out.
+fn break_up(word: &str, width: f32, lines: &mut Vec<Line>) {
+    let mut line = Line::new(String::new());
+    for letter in word.chars() {
+        let letter = Line::new(letter.into());
+        if line.width + letter.width > width && !line.text.is_empty() {
+            lines.push(core::mem::replace(&mut line, Line::new(String::new())));
+        }
+        if letter.width <= width {
+            line.text.push_str(&letter.text);
+            line.width += letter.width;
+        }
+    }
+    if !line.text.is_empty() {
+        lines.push(line);
     }
 }
 
-/// The text, or as much of its beginning as fits with dots after it.
-pub fn shorten(text: &str, step: Step, width: u32) -> String {
-    if step.width(text) <= width {
-        return text.to_owned();
+/// The text, or as much of its beginning as fits into a width (parts of the em) with dots after it.
+pub fn shorten(text: &str, width: f32) -> Line {
+    let whole = Line::new(text.to_owned());
+    if whole.width <= width {
+        return whole;
     }
-    let dots = step.width("...");
-    let mut short = String::new();
-    let mut used = dots;
-    for letter in text.trim_end_matches('.').chars() {
-        used += step.advance(letter);
-        if used > width {
+    let mut short = Line::new("…".into());
+    if short.width > width {
+        return Line::new(String::new());
+    }
+    let mut kept = String::new();
+    for letter in text.trim_end_matches(['…', '.']).chars() {
+        short.width += text::width(letter.encode_utf8(&mut [0; 4]));
+        if short.width > width {
             break;
         }
-        short.push(letter);
+        kept.push(letter);
     }
-    if dots <= width {
-        short.push_str("...");
-    }
-    short
+    Line::new(kept.trim_end().to_owned() + "…")
 }

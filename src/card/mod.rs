@@ -1,21 +1,48 @@
-//! What the station itself draws on its screen: cards in place of a picture, and a band across one.
+//! What the station itself draws on its screen: cards in place of a picture, and overlays upon one.
 //!
 //! Pure: a card and a picture go in, samples come out. **Any text is drawn inside the picture, at any size, without a
-//! panic**: it is wrapped, made smaller, and at the last cut short. Letters are as large as fits, up to an eleventh of the
-//! shorter side: on a 7-inch screen that is 8 mm, which is read from two metres with ease (5.8 mm is the usual rule of ten
-//! minutes of arc).
+//! panic**: it is wrapped, made smaller, and at the last cut short. Capitals of a title are as large as fits, up to a tenth
+//! of the shorter side: on a 7-inch screen that is 8 mm, which is read from two metres with ease (5.8 mm is the usual rule
+//! of ten minutes of arc).
 //!
-//! The font is Free Universal Bold in eight sizes, from `u8g2-fonts` (copyright Stephen Wilson 2009, after Sil-Sophia by
-//! SIL International; SIL Open Font License 1.1). It has the letters of Latin-1; others become `?`.
+//! A [`Card`] covers all of the screen and is drawn once, when it changes. An [`Overlay`] is painted once on a [`Sheet`],
+//! which is then laid on each picture that is shown; that allocates nothing and costs a fraction of a millisecond. Where
+//! there is a touch screen ([`Manner::touch`]), both show buttons, and [`zones`] and [`Overlay::zones`] tell where.
+//!
+//! What is said is in [`Language`]; the fonts, their licence and how they were made are in `fonts/`.
 
-mod font;
+mod canvas;
+mod colour;
+mod content;
+mod icon;
+mod inset;
+mod language;
 mod layout;
+mod overlay;
+mod qr;
+mod shape;
+mod stack;
+mod text;
+mod zone;
 
-use crate::media::{ColourRange, Picture, Size};
-use font::{Ink, LADDER};
-use layout::Line;
+pub use canvas::Rect;
+pub use language::Language;
+pub use overlay::{Heading, Overlay, Sheet};
+pub use zone::{Touch, Zone};
 
-/// What there is to say.
+use crate::media::{Picture, Size};
+use canvas::Canvas;
+
+/// How a station draws, whatever it draws.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Manner {
+    /// What it speaks.
+    pub language: Language,
+    /// Whether the screen can be touched, so that there are buttons.
+    pub touch: bool,
+}
+
+/// What there is to say. Names and texts may be of any length and in any script.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Card {
     /// No call yet.
@@ -23,7 +50,7 @@ pub enum Card {
         /// The station that is expected: its name, or its address.
         peer: String,
     },
-    /// The stations have found each other and agree on their keys.
+    /// The stations have found each other and agree on their keys, or the call has no picture yet.
     Connecting {
         /// The other station.
         peer: String,
@@ -54,129 +81,182 @@ pub enum Card {
         /// Beneath them; may be empty.
         text: String,
     },
+    /// Nothing goes on: the clock, and what should be known.
+    Idle(Idle),
+    /// Somebody rings, and there is no picture of them; where there is one, [`Heading::Rings`] stands on it.
+    Incoming {
+        /// Who.
+        name: String,
+        /// Whether the door can be opened before the call is answered.
+        can_release: bool,
+    },
+    /// We ring somebody.
+    Calling {
+        /// A station, or a group.
+        name: String,
+        /// Whose bells have been heard to ring; of a group.
+        ringing: Vec<String>,
+    },
+    /// A call is over.
+    Ended {
+        /// The other station.
+        name: String,
+        /// Why.
+        why: Ending,
+    },
+    /// Another station looks at this one.
+    Watched {
+        /// Which.
+        name: String,
+    },
+    /// Another station speaks to this one, one way.
+    PageFrom {
+        /// Which.
+        name: String,
+    },
+    /// This station speaks to others, one way.
+    Paging {
+        /// A station, or a group.
+        name: String,
+    },
+    /// The one-time code is offered to another station.
+    Pairing {
+        /// The code as words, to be typed.
+        words: String,
+        /// What the QR code says.
+        code: String,
+        /// How much longer it is valid.
+        seconds: u64,
+    },
+    /// Two stations now know each other.
+    Paired {
+        /// The other one.
+        name: String,
+    },
+    /// Something does not work, and nothing else is to be shown.
+    Fault(Fault),
 }
 
-/// One part of a card, and how large it would like to be.
-struct Block {
-    text: String,
-    is_title: bool,
+/// The card of a station at rest.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Idle {
+    /// The time of day, as it is written here: "14:02".
+    pub clock: String,
+    /// The date, as it is written here.
+    pub date: String,
+    /// This station's name.
+    pub station: String,
+    /// What should be known, the most important first. The first four are shown.
+    pub notes: Vec<Note>,
+    /// Calls that nobody answered.
+    pub missed: u32,
+    /// Whether bells are kept silent.
+    pub do_not_disturb: bool,
+    /// Whom a touch can ring, stations or groups; the first six are shown. Where there is nobody, a touch pairs.
+    pub contacts: Vec<String>,
 }
 
-impl Card {
-    fn blocks(&self) -> Vec<Block> {
-        let title = |text: String| Block { text, is_title: true };
-        let body = |text: &str| Block { text: text.into(), is_title: false };
-        match self {
-            Card::Waiting { peer } => vec![title(format!("Waiting for {peer}")), body("calling until it answers")],
-            Card::Connecting { peer } => vec![title(peer.clone()), body("connecting...")],
-            Card::NoPicture { peer, why } => vec![title(format!("No picture from {peer}")), body(why)],
-            Card::Away { peer, seconds } => {
-                vec![title(format!("{peer} is away")), body(&format!("for {}; calling again", duration(*seconds)))]
-            }
-            Card::Unpaired { words } => {
-                vec![body("Not paired yet. Give the other station these words:"), title(words.clone())]
-            }
-            Card::Message { title: head, text } => vec![title(head.clone()), body(text)],
-        }
-    }
+/// A line on the card of a station at rest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Note {
+    /// Another station is gone from the network.
+    Away {
+        /// Which.
+        name: String,
+        /// Since when, as a time of day: "14:02".
+        since: String,
+    },
+    /// Something does not work.
+    Fault(Fault),
+    /// Anything else.
+    Text(String),
 }
 
-/// `42 s`, `3 min`, `5 h`, `2 days`: one figure is enough.
-fn duration(seconds: u64) -> String {
-    match seconds {
-        0..120 => format!("{seconds} s"),
-        120..7_200 => format!("{} min", seconds / 60),
-        7_200..172_800 => format!("{} h", seconds / 3_600),
-        _ => format!("{} days", seconds / 86_400),
-    }
+/// What does not work, as far as people need to know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// This station's camera is absent or broken.
+    NoCamera,
+    /// Its microphone is.
+    NoMicrophone,
+    /// Its loudspeaker is.
+    NoLoudspeaker,
+    /// It has no network.
+    NoNetwork,
+    /// A station sends no picture.
+    NoPictureFrom(String),
+    /// A station sends no sound.
+    NoSoundFrom(String),
+    /// Anything else, in words for people.
+    Other(String),
 }
 
-/// Luma of ground, plain and strong text, in the picture's own range.
-struct Tones {
-    ground: u8,
-    plain: u8,
-    strong: u8,
+/// Why a call is over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// One of the two hung up.
+    HungUp,
+    /// The other side is in another call.
+    Busy,
+    /// It was refused by a hand.
+    Declined,
+    /// Nobody came to the bell.
+    NoAnswer,
+    /// There is no way to it.
+    Unreachable,
+    /// It takes no calls from here.
+    NotAllowed,
+    /// Its bell is kept silent.
+    DoNotDisturb,
+    /// Another station took the call.
+    AnsweredBy(String),
+    /// The connection was lost.
+    Lost,
+    /// Calls have a longest time.
+    TimeLimit,
 }
-
-impl Tones {
-    fn of(range: ColourRange) -> Tones {
-        match range {
-            ColourRange::Limited => Tones { ground: 36, plain: 180, strong: 235 },
-            ColourRange::Full => Tones { ground: 23, plain: 191, strong: 255 },
-        }
-    }
-}
-
-/// Letters no larger than this share of the picture's shorter side.
-const TITLE_SHARE: u32 = 11;
-/// What is not a title is two thirds of one.
-const BODY_PER_TITLE: (u32, u32) = (2, 3);
 
 /// Draws a card over all of the picture, whose size and colour range stay what they are.
-pub fn draw(card: &Card, picture: &mut Picture) {
-    let tones = Tones::of(picture.range);
-    // A touch of blue: a dark screen that is clearly on.
-    picture.fill(tones.ground, 134, 126);
+pub fn draw(card: &Card, manner: &Manner, picture: &mut Picture) {
+    let [y, u, v] = colour::GROUND.samples(picture.range);
+    picture.fill(y, u, v);
     let size = picture.size();
-    let blocks: Vec<_> = card.blocks().into_iter().map(|b| (layout::clean(&b.text), b.is_title)).collect();
-    let lines = fit(&blocks, size);
-    let height = layout::height(&lines);
-    let mut top = size.height.saturating_sub(height) / 2;
-    let stride = picture.stride_bytes();
-    let [luma, ..] = picture.planes_mut();
-    for (index, line) in lines.iter().enumerate() {
-        top += line.gap_after(index.checked_sub(1).map(|before| &lines[before]));
-        let tone = if line.is_title { tones.strong } else { tones.plain };
-        let left = size.width.saturating_sub(line.width) / 2;
-        line.step.draw(&line.text, &mut Ink::new(luma, stride, size, (left, top + line.baseline()), tone));
-        top += line.height();
+    let zones = zones(card, manner, size);
+    let mut room = Rect::of(size).inside(margin(size));
+    if let Some(first) = zones.first() {
+        room.height = (first.place.top - room.top - zone::gap(size) as i32).max(0) as u32;
+    }
+    let canvas = &mut Canvas::of(picture);
+    for (zone, face) in zones.iter().zip(zone::faces(&zones, manner.language, contacts(card), false)) {
+        zone::draw(zone, &face, canvas);
+    }
+    let content = content::of(card, manner.language);
+    if let Some(code) = &content.code {
+        room = qr::draw(code, room, canvas);
+    }
+    for (part, content) in content.columns(room) {
+        stack::draw(&content, part, size.width.min(size.height), canvas);
     }
 }
 
-/// Breaks the blocks into lines at the largest size at which all of them fit.
-fn fit(blocks: &[(String, bool)], size: Size) -> Vec<Line> {
-    // A margin of a sixteenth on each side: screens that cut off their edges cut less.
-    let room = Size::new(size.width - size.width / 8, size.height - size.height / 8);
-    let wish = size.width.min(size.height) / TITLE_SHARE;
-    let largest = |cap: u32| LADDER.iter().rposition(|step| step.cap_height() <= cap).unwrap_or(0);
-    let (title, body) = (largest(wish), largest(wish * BODY_PER_TITLE.0 / BODY_PER_TITLE.1));
-    let mut lines = Vec::new();
-    for smaller in 0..=title {
-        // Whole words only, but at the smallest size.
-        let may_break = smaller == title;
-        lines.clear();
-        let fits = blocks.iter().all(|(text, is_title)| {
-            let step = LADDER[if *is_title { title } else { body }.saturating_sub(smaller)];
-            layout::wrap(text, *is_title, step, room.width, may_break, &mut lines)
-        });
-        if fits && layout::height(&lines) <= room.height {
-            return lines;
-        }
+/// Where a card drawn at a size has its buttons; nowhere without touch, or on a screen too small to be touched.
+pub fn zones(card: &Card, manner: &Manner, size: Size) -> Vec<Zone> {
+    if !manner.touch {
+        return Vec::new();
     }
-    layout::cut(&mut lines, room);
-    lines
+    zone::arrange(&content::touches(card), size)
 }
 
-/// Draws a line of text on a darkened band across the foot of a picture: "no sound from kitchen".
-pub fn mark(text: &str, picture: &mut Picture) {
-    let (size, range) = (picture.size(), picture.range);
-    let wish = size.width.min(size.height) / 18;
-    let step = *LADDER.iter().rfind(|step| step.cap_height() <= wish).unwrap_or(&LADDER[0]);
-    let room = size.width - size.width / 16;
-    let text = layout::shorten(&layout::clean(text), step, room);
-    let band = step.line_height().min(size.height);
-    let top = size.height - band;
-    let stride = picture.stride_bytes();
-    let [luma, ..] = picture.planes_mut();
-    let black = Tones::of(range).ground / 2;
-    for row in luma.chunks_mut(stride).skip(top as usize) {
-        for sample in row {
-            *sample = *sample / 4 + black;
-        }
+/// Free on each side: a twentieth of the shorter one. Screens that cut off their edges cut less.
+fn margin(size: Size) -> u32 {
+    size.width.min(size.height) / 20
+}
+
+fn contacts(card: &Card) -> &[String] {
+    match card {
+        Card::Idle(idle) => &idle.contacts,
+        _ => &[],
     }
-    let left = size.width.saturating_sub(step.width(&text)) / 2;
-    let at = (left, top + step.baseline());
-    step.draw(&text, &mut Ink::new(luma, stride, size, at, Tones::of(range).strong));
 }
 
 #[cfg(test)]

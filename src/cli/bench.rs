@@ -6,7 +6,7 @@
 
 mod link;
 
-use crate::card::{self, Card};
+use crate::card::{self, Card, Manner, Overlay, Sheet};
 use crate::codec::clip::{Clip, psnr_luma};
 use crate::codec::convert::{Converter, Scaler};
 use crate::codec::{CodecError, Decoder, Encoder, EncoderConfig, VideoDecoder, VideoEncoder};
@@ -252,12 +252,15 @@ impl Work {
     fn card(&self, rows: &mut Vec<Row>) {
         let mut picture = Picture::new(self.size);
         let text = Card::NoPicture { peer: "kitchen".into(), why: "its camera does not answer".into() };
+        let manner = Manner::default();
         let whole = median_ms(self.frames, |_| {
-            card::draw(black_box(&text), &mut picture);
+            card::draw(black_box(&text), &manner, &mut picture);
             Ok(())
         });
+        let mut sheet = Sheet::default();
+        sheet.set(&Overlay::note("no sound from kitchen"), &manner);
         let band = median_ms(self.frames, |_| {
-            card::mark(black_box("no sound from kitchen"), &mut picture);
+            sheet.lay_on(black_box(&mut picture), None);
             Ok(())
         });
         for (what, cost) in [("a whole card", whole), ("a line across the picture", band)] {

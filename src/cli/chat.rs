@@ -3,6 +3,7 @@
 use super::media::{Defaults, Media, Version};
 use super::terminal::Terminal;
 use super::{EX_SOFTWARE, Failure};
+use crate::config::PORT;
 use crate::device::audio::{MicSpec, SpeakerSpec};
 use crate::device::camera::CameraSpec;
 use crate::device::screen::ScreenSpec;
@@ -10,15 +11,12 @@ use crate::device::v4l2;
 use crate::identity::{AddressBook, Code, SecretKey, state_directory, system_random};
 use crate::link::Trust;
 use crate::media::Level;
-use crate::station::{Config, IpVersion, Station, resolve};
+use crate::station::{Chat, ChatConfig, Config, IpVersion, PortConfig, resolve};
 use crate::sys::wake::Stop;
 use nix::ifaddrs::getifaddrs;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
-
-/// The tutorial's port.
-const PORT: u16 = 10087;
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Args {
@@ -60,20 +58,19 @@ pub(super) fn run(args: Args) -> Result<ExitCode, Failure> {
     let config = Config {
         name: args.name.clone().unwrap_or_else(machine_name),
         secret,
-        trusts,
-        shown_code,
-        host: args.host.clone(),
-        port: args.port,
-        listen_port: args.listen_port.unwrap_or(args.port),
-        may_move_port: args.listen_port.is_none(),
-        listen_address: None,
-        version,
+        port: PortConfig {
+            number: args.listen_port.unwrap_or(args.port),
+            may_move: args.listen_port.is_none(),
+            address: None,
+            version,
+        },
         media: args.media.config(defaults()),
         snapshot: args.media.snapshot.clone(),
     };
+    let chat = ChatConfig { trusts, shown_code, host: args.host.clone(), port: args.port };
     let stop = Stop::new().map_err(|e| Failure::io("make an eventfd", &e))?;
     let terminal = Terminal::new().map_err(|e| Failure::io("take over signals", &e))?;
-    let station = Station::start(config).map_err(|e| Failure::io("start the station", &e))?;
+    let station = Chat::start(config, chat).map_err(|e| Failure::io("start the station", &e))?;
     let view = station.view();
     let (duration, ended) = (args.media.duration(), terminal.ended.clone());
     let report = std::thread::scope(|scope| {
@@ -104,7 +101,7 @@ fn defaults() -> Defaults {
 }
 
 /// The camera that the udev rules name, or else the first that can be used, or else where one would come.
-fn first_camera() -> PathBuf {
+pub(super) fn first_camera() -> PathBuf {
     let named = PathBuf::from("/dev/visavis/camera");
     if named.exists() {
         return named;
@@ -121,9 +118,7 @@ fn trusts(args: &Args, book: &AddressBook, version: IpVersion) -> Result<(Vec<Tr
         return Ok((vec![Trust::Code(code.psk())], None));
     }
     if let Some(name) = &args.peer {
-        let peer = book.by_name(name).ok_or_else(|| {
-            Failure::config(format!("--peer: no station `{name}` in the address book; it has: {}", names(book)))
-        })?;
+        let peer = book.known(name).map_err(|e| Failure::config(format!("--peer: {e}")))?;
         return Ok((vec![Trust::Book(peer.key)], None));
     }
     // A name that cannot be looked up now may be later; it is then no address of this machine.
@@ -145,11 +140,6 @@ fn trusts(args: &Args, book: &AddressBook, version: IpVersion) -> Result<(Vec<Tr
         port = args.listen_port.unwrap_or(args.port),
     );
     Ok((vec![Trust::Code(code.psk())], Some(code.to_string())))
-}
-
-fn names(book: &AddressBook) -> String {
-    let names: Vec<_> = book.entries().iter().map(|entry| entry.name.as_str()).collect();
-    if names.is_empty() { "nobody".into() } else { names.join(", ") }
 }
 
 /// Whether an address is one of this machine's own.

@@ -9,7 +9,7 @@ use crate::device::screen::ScreenSpec;
 use crate::identity::{SecretKey, system_random};
 use crate::link::Trust;
 use crate::media::Level;
-use crate::station::{Config, IpVersion, MediaConfig, Report, Station};
+use crate::station::{Chat, ChatConfig, Config, IpVersion, MediaConfig, PortConfig, Report};
 use crate::sys::wake::Stop;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 use std::path::PathBuf;
@@ -39,18 +39,18 @@ pub(super) fn run(args: Args) -> Result<ExitCode, Failure> {
         let config = Config {
             name: name.into(),
             secret: secret.clone(),
-            trusts: vec![Trust::Own],
-            shown_code: None,
-            host: loopback.to_string(),
-            port: ports[1 - own],
-            listen_port: ports[own],
-            may_move_port: false,
-            listen_address: Some(loopback),
-            version: if loopback.is_ipv6() { IpVersion::V6 } else { IpVersion::V4 },
+            port: PortConfig {
+                number: ports[own],
+                may_move: false,
+                address: Some(loopback),
+                version: if loopback.is_ipv6() { IpVersion::V6 } else { IpVersion::V4 },
+            },
             media,
             snapshot,
         };
-        Station::start(config).map_err(|e| Failure::io("start a station", &e))
+        let host = loopback.to_string();
+        let chat = ChatConfig { trusts: vec![Trust::Own], shown_code: None, host, port: ports[1 - own] };
+        Chat::start(config, chat).map_err(|e| Failure::io("start a station", &e))
     };
     let stop = Stop::new().map_err(|e| Failure::io("make an eventfd", &e))?;
     let terminal = Terminal::new().map_err(|e| Failure::io("take over signals", &e))?;

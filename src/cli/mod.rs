@@ -1,19 +1,30 @@
 //! The command line: one file a subcommand.
 //!
-//! Exit status: 0 done · 1 there was no call · 2 wrong usage · 70 a bug in visavis · 74 an input or output failed ·
-//! 78 configuration (sysexits.h).
+//! Exit status: 0 done · 1 there was no call, or something is lacking, or the station refused · 2 wrong usage · 69 no station
+//! runs here · 70 a bug in visavis · 74 an input or output failed · 78 configuration (sysexits.h).
 
 mod bench;
 mod chat;
+mod check;
+mod completion;
+mod ctl;
 mod demo;
 mod devices;
+mod log;
+mod man;
 mod media;
+mod peers;
+mod state;
 mod terminal;
 
 use clap::{Parser, Subcommand};
 use std::ffi::OsString;
 use std::process::ExitCode;
 
+/// Wrong usage, as clap has it.
+const EX_USAGE: u8 = 2;
+/// sysexits.h EX_UNAVAILABLE: a service that is needed does not run.
+const EX_UNAVAILABLE: u8 = 69;
 /// sysexits.h EX_SOFTWARE: an internal error.
 const EX_SOFTWARE: u8 = 70;
 /// sysexits.h EX_IOERR.
@@ -21,8 +32,19 @@ const EX_IOERR: u8 = 74;
 /// sysexits.h EX_CONFIG.
 const EX_CONFIG: u8 = 78;
 
+/// What belongs to no subcommand; it ends the man page too.
+const NOTES: &str = "\
+Exit status: 0 done; 1 there was no call, or something is lacking or refused; 2 wrong usage; 70 a bug in visavis; \
+74 an input or output failed; 78 the configuration is wrong.
+
+Files: /etc/visavis/station.toml is the configuration, documented by its own comments; /var/lib/visavis holds the \
+station's key, address book and journal; beside an installed station, a user's own are in ~/.local/state/visavis.
+
+Environment: VISAVIS_LOG=debug shows more messages.";
+
 #[derive(Debug, Parser)]
 #[command(name = "visavis", version, about, max_term_width = 100, disable_help_subcommand = true)]
+#[command(after_long_help = NOTES)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -34,10 +56,28 @@ enum Command {
     Chat(Box<chat::Args>),
     /// Two stations in this process call each other over loopback
     Demo(Box<demo::Args>),
+    /// Tell the station that runs here to do something
+    Ctl(ctl::CtlArgs),
+    /// Show how things are with the station that runs here
+    Status(ctl::ShowArgs),
+    /// Show what happens at the station that runs here, as it happens
+    Watch(ctl::ShowArgs),
     /// List cameras, sound cards, screens and GPIO chips, and what each lacks to be used
     Devices,
+    /// Read the configuration, print what it comes to, and try every device
+    Check(check::Args),
+    /// List, rename, limit and forget the stations of the address book
+    Peers(peers::Args),
+    /// Print calls, door releases and who was refused
+    Log(log::Args),
     /// Measure what this board pays per frame for each stage and codec
     Bench(BenchArgs),
+    /// Write the man pages
+    #[command(hide = true)]
+    Man(man::Args),
+    /// Print what a shell completes
+    #[command(hide = true)]
+    Completion(completion::Args),
 }
 
 #[derive(Debug, clap::Args)]
@@ -81,7 +121,15 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let done = match cli.command {
         Command::Chat(args) => chat::run(*args),
         Command::Demo(args) => demo::run(*args),
+        Command::Ctl(args) => ctl::ctl(args),
+        Command::Status(args) => ctl::status(args),
+        Command::Watch(args) => ctl::watch(args),
         Command::Devices => devices::run().map_err(|e| Failure::io("list the devices", &e)).map(|()| ExitCode::SUCCESS),
+        Command::Check(args) => check::run(&args),
+        Command::Peers(args) => peers::run(args),
+        Command::Log(args) => log::run(&args),
+        Command::Man(args) => man::run(&args),
+        Command::Completion(args) => completion::run(&args),
         Command::Bench(args) => bench::run(args.json, usize::from(args.frames))
             .map_err(|e| Failure::io("measure", &e))
             .map(|()| ExitCode::SUCCESS),
@@ -92,6 +140,15 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             eprintln!("visavis: {}", failure.message);
             ExitCode::from(failure.status)
         }
+    }
+}
+
+/// Prints to standard output. A reader that has seen enough (`| head`) is no error.
+fn print(text: &str) -> Result<(), Failure> {
+    use std::io::{ErrorKind, Write};
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(Failure::io("print", &error)),
+        _ => Ok(()),
     }
 }
 

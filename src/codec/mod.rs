@@ -9,6 +9,7 @@ pub mod deflate;
 pub mod h264;
 pub mod mjpeg;
 pub mod opus;
+pub mod qr;
 mod video;
 
 pub use video::{Decoder, Encoder, EncoderConfig};

@@ -2,11 +2,10 @@
 
 use super::files::{Existing, IdentityError, write_atomically};
 use super::key::PublicKey;
-use serde::{Deserialize, Serialize};
 use std::io;
 use std::net::SocketAddr;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
-use toml::Spanned;
 
 /// The address book's file in the state directory.
 pub const BOOK_FILE: &str = "peers.toml";
@@ -17,7 +16,7 @@ pub const PEER_ADDRESSES_MAX: usize = 8;
 /// Letters of a name: what fits on a card of the screen.
 const NAME_LETTERS_MAX: usize = 32;
 /// Bytes of a file: 64 entries need some 40 kB.
-const FILE_BYTES_MAX: u64 = 256 * 1024;
+pub(super) const FILE_BYTES_MAX: u64 = 256 * 1024;
 
 /// What a peer may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,68 +42,19 @@ pub struct Entry {
     pub addresses: Vec<SocketAddr>,
 }
 
+/// What became of a station that was to be kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// What it is called in the book.
+    pub name: String,
+    /// Whether it is new there.
+    pub added: bool,
+}
+
 /// The stations that this one knows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AddressBook {
     entries: Vec<Entry>,
-}
-
-/// The file, as it is typed.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct TypedBook {
-    #[serde(default)]
-    peer: Vec<TypedEntry>,
-}
-
-/// One entry, as it is typed: strings keep their place, so that an error can name the line.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct TypedEntry {
-    name: Spanned<String>,
-    key: Spanned<String>,
-    /// A peer that stands in the book may call: that is what it was paired for.
-    #[serde(default = "yes")]
-    may_call: bool,
-    #[serde(default)]
-    may_monitor: bool,
-    #[serde(default)]
-    may_release: bool,
-    #[serde(default)]
-    addresses: Vec<Spanned<String>>,
-}
-
-fn yes() -> bool {
-    true
-}
-
-/// One entry, as it is written.
-#[derive(Serialize)]
-struct WrittenEntry<'a> {
-    name: &'a str,
-    key: String,
-    may_call: bool,
-    may_monitor: bool,
-    may_release: bool,
-    addresses: Vec<String>,
-}
-
-impl<'a> From<&'a Entry> for WrittenEntry<'a> {
-    fn from(entry: &'a Entry) -> WrittenEntry<'a> {
-        WrittenEntry {
-            name: &entry.name,
-            key: entry.key.to_string(),
-            may_call: entry.rights.call,
-            may_monitor: entry.rights.monitor,
-            may_release: entry.rights.release,
-            addresses: entry.addresses.iter().map(ToString::to_string).collect(),
-        }
-    }
-}
-
-#[derive(Serialize)]
-struct WrittenBook<'a> {
-    peer: Vec<WrittenEntry<'a>>,
 }
 
 impl AddressBook {
@@ -129,34 +79,6 @@ impl AddressBook {
         }
     }
 
-    /// The book that `text` is; `path` is for the errors.
-    ///
-    /// # Errors
-    /// The first thing that is wrong: with line, key and remedy.
-    pub fn parse(text: &str, path: &Path) -> Result<AddressBook, IdentityError> {
-        if text.len() as u64 > FILE_BYTES_MAX {
-            let remedy = format!("a book has at most {FILE_BYTES_MAX} bytes");
-            return Err(IdentityError::content(path, None, "the address book is too long", remedy));
-        }
-        let line_of = |offset: usize| 1 + text.as_bytes().iter().take(offset).filter(|b| **b == b'\n').count();
-        let typed: TypedBook = toml::from_str(text).map_err(|e| {
-            let line = e.span().map(|span| line_of(span.start));
-            let remedy = "an entry is [[peer]] with name, key, may_call, may_monitor, may_release, addresses";
-            IdentityError::content(path, line, e.message(), remedy)
-        })?;
-        let mut book = AddressBook::default();
-        for entry in typed.peer {
-            let at = |span: core::ops::Range<usize>, problem: String, remedy: &str| {
-                IdentityError::content(path, Some(line_of(span.start)), problem, remedy)
-            };
-            let (name_span, key_span) = (entry.name.span(), entry.key.span());
-            let entry = parse_entry(entry, &at)?;
-            let span = if book.by_key(&entry.key).is_some() { key_span } else { name_span };
-            book.add(entry).map_err(|problem| at(span, problem, "keep one entry for each station"))?;
-        }
-        Ok(book)
-    }
-
     /// Writes the book to `directory`, atomically.
     ///
     /// # Errors
@@ -168,14 +90,32 @@ impl AddressBook {
             .map_err(|e| IdentityError::io(&path, "write the address book", e))
     }
 
-    /// The book as its file says it.
-    pub fn to_text(&self) -> String {
-        let book = WrittenBook { peer: self.entries.iter().map(WrittenEntry::from).collect() };
-        // Strings, booleans and arrays of strings are all within TOML: this cannot fail.
-        let entries = toml::to_string(&book).expect("an address book is valid TOML");
-        format!(
-            "# The stations that this one knows. Written by visavis; it may be edited while no station runs.\n{entries}"
-        )
+    /// Changes the book kept in `directory`: reads it, and writes what `change` makes of it if that is different.
+    ///
+    /// The directory is locked meanwhile, so that a station that notes an address and a person who renames a station do
+    /// not undo each other's change. **All who write the book write it so**; what they keep in memory is then old, and is
+    /// to be loaded anew. It waits for another who changes the book, which takes milliseconds.
+    ///
+    /// # Errors
+    /// Those of [`AddressBook::load`] and [`AddressBook::save`], and what `change` says; the file is then as it was.
+    pub fn update<T, E: From<IdentityError>>(
+        directory: &Path,
+        change: impl FnOnce(&mut AddressBook) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let locked = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory);
+        let locked = locked.and_then(|()| std::fs::File::open(directory)).and_then(|folder| {
+            folder.lock()?;
+            Ok(folder)
+        });
+        // Held until the end: closing the file gives the lock back.
+        let _locked = locked.map_err(|e| IdentityError::io(directory, "lock the state directory", e))?;
+        let before = AddressBook::load(directory)?;
+        let mut book = before.clone();
+        let done = change(&mut book)?;
+        if book != before {
+            book.save(directory)?;
+        }
+        Ok(done)
     }
 
     /// Every entry, in the order of the file.
@@ -191,6 +131,47 @@ impl AddressBook {
     /// The entry with this name, case aside.
     pub fn by_name(&self, name: &str) -> Option<&Entry> {
         self.entries.iter().find(|entry| same_name(&entry.name, name))
+    }
+
+    /// The entry with this name, case aside.
+    ///
+    /// # Errors
+    /// In words: that there is none, and which there are.
+    pub fn known(&self, name: &str) -> Result<&Entry, String> {
+        self.by_name(name).ok_or_else(|| {
+            let names: Vec<_> = self.entries.iter().map(|entry| entry.name.as_str()).collect();
+            let names = if names.is_empty() { "nobody".into() } else { names.join(", ") };
+            format!("no station `{name}` in the address book; it has: {names}")
+        })
+    }
+
+    fn known_mut(&mut self, name: &str) -> Result<&mut Entry, String> {
+        let key = self.known(name)?.key;
+        self.entries.iter_mut().find(|entry| entry.key == key).ok_or_else(String::new)
+    }
+
+    /// Gives a station another name.
+    ///
+    /// # Errors
+    /// In words: a station that is not there, a name that is none, or another station's.
+    pub fn rename(&mut self, old: &str, new: &str) -> Result<(), String> {
+        check_name(new)?;
+        let key = self.known(old)?.key;
+        // The same name in other letters is no other station's.
+        if self.by_name(new).is_some_and(|other| other.key != key) {
+            return Err(format!("name: another station is called {new:?} already"));
+        }
+        self.known_mut(old)?.name = new.to_owned();
+        Ok(())
+    }
+
+    /// Changes what a station may do.
+    ///
+    /// # Errors
+    /// In words: that there is no such station.
+    pub fn change_rights(&mut self, name: &str, change: impl FnOnce(&mut Rights)) -> Result<(), String> {
+        change(&mut self.known_mut(name)?.rights);
+        Ok(())
     }
 
     /// Adds a station.
@@ -215,6 +196,40 @@ impl AddressBook {
         Ok(())
     }
 
+    /// Keeps a station that was paired: it may call, and was reached at `address`. One that is in the book already stays
+    /// as it is, with its name and rights. A name that another station has gets a number.
+    ///
+    /// # Errors
+    /// In words: a full book.
+    pub fn keep(&mut self, key: PublicKey, name: &str, address: SocketAddr) -> Result<Kept, String> {
+        if let Some(name) = self.by_key(&key).map(|known| known.name.clone()) {
+            self.reached(&key, address);
+            return Ok(Kept { name, added: false });
+        }
+        let name = self.unused_name(name);
+        let rights = Rights { call: true, monitor: false, release: false };
+        self.add(Entry { name: name.clone(), key, rights, addresses: vec![address] })?;
+        Ok(Kept { name, added: true })
+    }
+
+    /// What a station that calls itself `wanted` can be called here: cut to what a name may be, and numbered where there
+    /// is one of that name.
+    fn unused_name(&self, wanted: &str) -> String {
+        let clean: String = wanted.chars().filter(|c| !c.is_control()).collect();
+        let cut = |letters: usize| clean.trim().chars().take(letters).collect::<String>().trim_end().to_owned();
+        let plain = Some(cut(NAME_LETTERS_MAX)).filter(|name| !name.is_empty()).unwrap_or_else(|| "station".to_owned());
+        // There is a free number among so many: the book holds no more.
+        let numbered = (2..=PEERS_MAX + 1).map(|n| {
+            let number = format!(" ({n})");
+            let stem: String = plain.chars().take(NAME_LETTERS_MAX - number.len()).collect();
+            format!("{}{number}", stem.trim_end())
+        });
+        core::iter::once(plain.clone())
+            .chain(numbered)
+            .find(|name| self.by_name(name).is_none())
+            .unwrap_or_else(|| plain.clone())
+    }
+
     /// Takes a station out of the book.
     pub fn remove(&mut self, key: &PublicKey) -> Option<Entry> {
         let place = self.entries.iter().position(|entry| entry.key == *key)?;
@@ -235,11 +250,15 @@ impl AddressBook {
 }
 
 /// Names are the same where people would take them for the same.
-fn same_name(a: &str, b: &str) -> bool {
+pub(crate) fn same_name(a: &str, b: &str) -> bool {
     a.chars().flat_map(char::to_lowercase).eq(b.chars().flat_map(char::to_lowercase))
 }
 
-fn check_name(name: &str) -> Result<(), String> {
+/// Whether a name is one that people can read out.
+///
+/// # Errors
+/// In words: what is wrong with it.
+pub(crate) fn check_name(name: &str) -> Result<(), String> {
     if name.trim().is_empty() || name.trim() != name {
         return Err(format!("name: {name:?} is empty, or begins or ends with a space"));
     }
@@ -247,30 +266,4 @@ fn check_name(name: &str) -> Result<(), String> {
         return Err(format!("name: {name:?} is longer than {NAME_LETTERS_MAX} letters, or has control characters"));
     }
     Ok(())
-}
-
-fn parse_entry(
-    typed: TypedEntry,
-    at: &impl Fn(core::ops::Range<usize>, String, &str) -> IdentityError,
-) -> Result<Entry, IdentityError> {
-    let key = typed.key.get_ref().parse::<PublicKey>();
-    let key = key.map_err(|e| at(typed.key.span(), format!("key: {e}"), "the other station shows its key"))?;
-    if typed.addresses.len() > PEER_ADDRESSES_MAX {
-        let span = typed.addresses[PEER_ADDRESSES_MAX].span();
-        let problem = format!("addresses: at most {PEER_ADDRESSES_MAX} of a station");
-        return Err(at(span, problem, "leave the ones that no longer work out"));
-    }
-    let mut addresses = Vec::with_capacity(typed.addresses.len());
-    for address in &typed.addresses {
-        let parsed = address.get_ref().parse::<SocketAddr>().map_err(|_| {
-            let problem = format!("addresses: {:?} is not an address with a port", address.get_ref());
-            at(address.span(), problem, "write 192.0.2.7:10087, or [2001:db8::7]:10087")
-        })?;
-        addresses.push(parsed);
-    }
-    let name_span = typed.name.span();
-    let name = typed.name.into_inner();
-    check_name(&name).map_err(|problem| at(name_span, problem, "give it a name that can be read out"))?;
-    let rights = Rights { call: typed.may_call, monitor: typed.may_monitor, release: typed.may_release };
-    Ok(Entry { name, key, rights, addresses })
 }

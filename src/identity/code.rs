@@ -56,6 +56,16 @@ impl Code {
         key
     }
 
+    /// The words' places in the list.
+    pub(super) fn indices(&self) -> &[u16; CODE_WORDS] {
+        &self.0
+    }
+
+    /// The code of the words at these places, each below 2,048.
+    pub(super) fn from_indices(indices: [u16; CODE_WORDS]) -> Code {
+        Code(indices.map(|index| index % 2_048))
+    }
+
     fn words(&self) -> impl Iterator<Item = &'static str> {
         self.0.iter().map(|index| bip39::Language::English.word_list()[usize::from(*index)])
     }

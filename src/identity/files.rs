@@ -85,7 +85,7 @@ pub fn state_directory(variable: impl Fn(&str) -> Option<OsString>) -> Option<Pa
 
 /// Whether a write may put its file in the place of another.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Existing {
+pub(crate) enum Existing {
     /// The new file takes the old one's place.
     Replace,
     /// An old file stays, and the write fails with `AlreadyExists`.
@@ -95,7 +95,7 @@ pub(super) enum Existing {
 /// Writes `bytes` to `path` so that a reader, or a power cut, finds all of it or what was there before.
 ///
 /// The directory is made, private to its owner, where it is missing.
-pub(super) fn write_atomically(path: &Path, bytes: &[u8], mode: u32, existing: Existing) -> io::Result<()> {
+pub(crate) fn write_atomically(path: &Path, bytes: &[u8], mode: u32, existing: Existing) -> io::Result<()> {
     // Two writers in one process, or in two, must not share a temporary file.
     static WRITES: AtomicU32 = AtomicU32::new(0);
     let directory = path.parent().filter(|d| !d.as_os_str().is_empty()).unwrap_or(Path::new("."));

@@ -141,7 +141,7 @@ impl fmt::Debug for SecretKey {
 pub struct PublicKey(pub [u8; 32]);
 
 /// RFC 4648 §6, in small letters.
-const BASE32: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
+pub(super) const BASE32: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
 /// Key and checksum: 35 bytes are exactly 56 digits of five bits.
 const MARKED_LEN: usize = 35;
 const DIGITS: usize = 56;

@@ -12,16 +12,27 @@
 //! Private keys and codes are wiped from memory when dropped, and their `Debug` says nothing.
 
 mod book;
+mod book_file;
 mod code;
 mod files;
+mod hint;
 mod key;
+mod pairing;
+#[cfg(test)]
+mod pairing_tests;
 #[cfg(test)]
 mod tests;
+mod ticket;
 
-pub use book::{AddressBook, BOOK_FILE, Entry, PEER_ADDRESSES_MAX, PEERS_MAX, Rights};
+pub use book::{AddressBook, BOOK_FILE, Entry, Kept, PEER_ADDRESSES_MAX, PEERS_MAX, Rights};
+pub(crate) use book::{check_name, same_name};
 pub use code::{CODE_WORDS, Code, CodeError, PSK_ITERATIONS, Psk};
+pub(crate) use files::{Existing, write_atomically};
 pub use files::{IdentityError, state_directory};
+pub use hint::{HINT_SALT_LEN, HintError, KeyHint};
 pub use key::{KEY_FILE, KeyError, PublicKey, SecretKey};
+pub use pairing::{CODE_LIFE, CODES_MAX, Failure, GUESSES_MAX, Outcome, PROOF_WITHIN, Pairing, Refused, Step};
+pub use ticket::{TICKET_CHARACTERS_MAX, Ticket, TicketError};
 
 /// Fills `out` with random bytes from the kernel.
 ///

@@ -271,3 +271,63 @@ fn a_book_has_an_end() {
     }
     assert!(book.add(entry("one more", 200)).unwrap_err().contains("full"));
 }
+
+#[test]
+fn stations_are_renamed_and_limited_by_their_name() {
+    let mut book = AddressBook::default();
+    book.add(entry("kitchen", 1)).unwrap();
+    book.add(entry("door", 2)).unwrap();
+    book.rename("KITCHEN", "Kitchen").unwrap();
+    book.rename("door", "front door").unwrap();
+    assert!(book.by_name("door").is_none() && book.known("front door").is_ok());
+    for (old, new, problem) in [
+        ("Kitchen", "FRONT DOOR", "another station"),
+        ("attic", "x", "no station `attic` in the address book; it has: Kitchen, front door"),
+        ("Kitchen", " ", "empty"),
+    ] {
+        assert!(book.rename(old, new).unwrap_err().contains(problem), "{old} → {new}");
+    }
+    book.change_rights("kitchen", |rights| rights.release = true).unwrap();
+    assert_eq!(book.known("kitchen").unwrap().rights, Rights { call: true, monitor: false, release: true });
+    assert!(book.change_rights("attic", |_| ()).is_err());
+}
+
+type BoxedError = Box<dyn std::error::Error + Send + Sync>;
+
+#[test]
+fn changes_that_are_made_at_once_are_all_kept() {
+    let scratch = Scratch::new("update");
+    let start = std::sync::Barrier::new(8);
+    std::thread::scope(|scope| {
+        for n in 0..8u8 {
+            let (start, path) = (&start, &scratch.0);
+            scope.spawn(move || {
+                start.wait();
+                for i in 0..4 {
+                    let name = format!("station {n} {i}");
+                    AddressBook::update(path, |book| Ok::<_, BoxedError>(book.add(entry(&name, n * 4 + i + 1))?))
+                        .unwrap();
+                }
+            });
+        }
+    });
+    assert_eq!(AddressBook::load(&scratch.0).unwrap().entries().len(), 32);
+}
+
+#[test]
+fn a_change_that_fails_or_changes_nothing_leaves_the_file_alone() {
+    let scratch = Scratch::new("no-update");
+    AddressBook::update(&scratch.0, |book| Ok::<_, BoxedError>(book.add(entry("kitchen", 1))?)).unwrap();
+    let path = scratch.0.join(BOOK_FILE);
+    // Another file in its place would have another number.
+    let number = || std::os::unix::fs::MetadataExt::ino(&std::fs::metadata(&path).unwrap());
+    let before = number();
+    let error = AddressBook::update(&scratch.0, |book| {
+        book.rename("kitchen", "office")?;
+        Ok::<_, BoxedError>(book.add(entry("office", 2))?)
+    });
+    assert!(error.unwrap_err().to_string().contains("two stations called"), "the second name is taken");
+    AddressBook::update(&scratch.0, |book| Ok::<_, BoxedError>(book.rename("kitchen", "kitchen")?)).unwrap();
+    assert_eq!(number(), before);
+    assert!(AddressBook::load(&scratch.0).unwrap().by_name("kitchen").is_some());
+}

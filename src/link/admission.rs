@@ -21,8 +21,8 @@ const WITH_COOKIE: (u32, u32) = (40, 40);
 const COOKIES: (u32, u32) = (2_000, 200);
 /// Sources that are remembered; the one that was quiet longest makes room.
 const SOURCES_MAX: usize = 64;
-/// Instances whose latest time stamp is remembered.
-const INSTANCES_MAX: usize = 64;
+/// Instances whose latest time stamp is remembered: those of a full address book, and those before their last restart.
+const INSTANCES_MAX: usize = 128;
 
 /// So many a second, and so many at once.
 #[derive(Clone, Copy, Debug)]

@@ -5,6 +5,7 @@
 //! The camera's buffer is given back as soon as its pixels are converted, so the driver never waits for the encoder.
 
 use super::Context;
+use super::tap::Tap;
 use crate::codec::convert::Converter;
 use crate::codec::{CodecError, Encoder, EncoderConfig, VideoEncoder};
 use crate::device::FrameBuffer;
@@ -129,10 +130,11 @@ pub struct CompressStats {
     pub encode: Histogram,
 }
 
-/// Starts the thread. It ends when `ctx.stop` says so.
+/// Starts the thread. It ends when `ctx.stop` says so. `taps` look at every frame, sent or not.
 ///
 /// # Errors
 /// Where the system has no thread to give.
+#[expect(clippy::too_many_arguments, reason = "each is an end of a ring or a knob, named where it is made")]
 pub fn spawn(
     ctx: Context,
     config: CompressConfig,
@@ -140,9 +142,11 @@ pub fn spawn(
     frames_wake: Wake,
     knobs: Arc<Knobs>,
     out: Producer<Lent<EncodedFrame>>,
+    taps: Vec<Tap>,
     stats: Arc<CompressStats>,
 ) -> std::io::Result<JoinHandle<()>> {
     let mut compress = Compress::new(config, knobs, out, stats);
+    compress.taps = taps;
     std::thread::Builder::new().name("compress".into()).spawn(move || {
         while !ctx.stop.is_stopped() {
             frames_wake.drain();
@@ -185,6 +189,7 @@ struct Compress {
     knobs: Arc<Knobs>,
     out: Producer<Lent<EncodedFrame>>,
     stats: Arc<CompressStats>,
+    taps: Vec<Tap>,
     slots: Pool<EncodedFrame>,
     converter: Converter,
     picture: Picture,
@@ -210,6 +215,7 @@ impl Compress {
             knobs,
             out,
             stats,
+            taps: Vec::new(),
             slots: Pool::new((0..SLOTS).map(|_| EncodedFrame::with_capacity(SLOT_BYTES))),
             converter: Converter::new(),
             picture: Picture::new(Size::new(2, 2)),
@@ -224,6 +230,8 @@ impl Compress {
     /// Handles one raw frame, and says whether an encoded one went into the queue.
     fn handle(&mut self, frame: Lent<FrameBuffer>) -> bool {
         self.stats.taken.bump();
+        let now = clock::now();
+        self.taps.iter_mut().for_each(|tap| tap.look(&frame, now));
         let level = self.knobs.level();
         let Some(mut slot) = self.admit(level) else { return false };
         self.stats.waited.record(clock::now().since(frame.captured_at));

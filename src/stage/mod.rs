@@ -6,8 +6,10 @@
 pub mod capture;
 pub mod compress;
 pub mod expand;
+pub mod eye;
 mod health;
 pub mod present;
+pub mod tap;
 pub mod voice;
 
 pub use health::{Health, Pause, State};

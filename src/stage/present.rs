@@ -15,7 +15,7 @@ pub use board::Board;
 
 use super::Context;
 use super::health::{Health, Pause, State};
-use crate::card::{self, Card};
+use crate::card::{self, Card, Manner, Sheet};
 use crate::device::screen::{Screen, ScreenSpec};
 use crate::device::{Fault, FaultKind, VideoSink};
 use crate::media::{ColourRange, DecodedFrame, Picture, Size};
@@ -67,20 +67,29 @@ pub struct PresentStats {
     pub last_shown_at: Counter,
 }
 
-/// Starts the stage. `wake` is signalled by whoever puts a picture into `pictures`, and is the board's own.
+/// What the stage is joined to.
+#[derive(Debug)]
+pub struct PresentPorts {
+    /// The newest decoded picture.
+    pub pictures: Receiver<Lent<DecodedFrame>>,
+    /// The station's own picture, small, for a corner; none without a camera.
+    pub mirror: Option<Receiver<Lent<Picture>>>,
+    /// Signalled by whoever puts a picture into `pictures`; the board's own.
+    pub wake: Wake,
+    /// What the net loop wants shown besides pictures.
+    pub board: Board,
+    /// How the screen is.
+    pub health: Health,
+    /// What is counted.
+    pub stats: Arc<PresentStats>,
+}
+
+/// Starts the stage.
 ///
 /// # Errors
 /// Where no thread can be started.
-pub fn spawn(
-    context: Context,
-    spec: ScreenSpec,
-    pictures: Receiver<Lent<DecodedFrame>>,
-    wake: Wake,
-    board: Board,
-    health: Health,
-    stats: Arc<PresentStats>,
-) -> io::Result<JoinHandle<()>> {
-    Present::new(context, spec, pictures, wake, board, health, stats).start()
+pub fn spawn(context: Context, spec: ScreenSpec, ports: PresentPorts) -> io::Result<JoinHandle<()>> {
+    Present::new(context, spec, ports).start()
 }
 
 /// What was given to the screen and is not yet seen.
@@ -93,11 +102,7 @@ enum UnderWay {
 struct Present {
     context: Context,
     spec: ScreenSpec,
-    pictures: Receiver<Lent<DecodedFrame>>,
-    wake: Wake,
-    board: Board,
-    health: Health,
-    stats: Arc<PresentStats>,
+    ports: PresentPorts,
     screen: Option<Screen>,
     /// When to open the screen; `None` while it is open, or is not to be opened again.
     open_at: Option<Instant>,
@@ -106,7 +111,12 @@ struct Present {
     /// The board's, as last read.
     version: u64,
     card: Option<Card>,
-    mark: Option<String>,
+    manner: Manner,
+    is_asleep: bool,
+    /// The overlay, painted.
+    sheet: Sheet,
+    /// Our own picture, as it stands in the corner.
+    own: Option<Lent<Picture>>,
     is_card_due: bool,
     is_snapshot_wanted: bool,
     /// For cards and marked pictures.
@@ -119,30 +129,21 @@ struct Present {
 }
 
 impl Present {
-    fn new(
-        context: Context,
-        spec: ScreenSpec,
-        pictures: Receiver<Lent<DecodedFrame>>,
-        wake: Wake,
-        board: Board,
-        health: Health,
-        stats: Arc<PresentStats>,
-    ) -> Present {
+    fn new(context: Context, spec: ScreenSpec, ports: PresentPorts) -> Present {
         Present {
             context,
             spec,
-            pictures,
-            wake,
-            board,
-            health,
-            stats,
+            ports,
             screen: None,
             open_at: Some(Instant::ZERO),
             pause: Pause::default(),
             under_way: None,
             version: 0,
             card: None,
-            mark: None,
+            manner: Manner::default(),
+            is_asleep: false,
+            sheet: Sheet::default(),
+            own: None,
             is_card_due: false,
             is_snapshot_wanted: false,
             scratch: None,
@@ -158,7 +159,7 @@ impl Present {
 
     fn run(mut self) {
         while !self.context.stop.is_stopped() {
-            self.wake.drain();
+            self.ports.wake.drain();
             let now = clock::now();
             self.read_board(now);
             if self.open_at.is_some_and(|at| now >= at) {
@@ -179,7 +180,7 @@ impl Present {
     fn wait(&self) -> io::Result<()> {
         let wait = self.screen.as_ref().map_or_else(Wait::default, VideoSink::wait);
         let until = earliest(wait.at, self.open_at);
-        let wake = PollFd::new(self.wake.as_fd(), PollFlags::POLLIN);
+        let wake = PollFd::new(self.ports.wake.as_fd(), PollFlags::POLLIN);
         let stop = PollFd::new(self.context.stop.as_fd(), PollFlags::POLLIN);
         match wait.fd {
             Some((fd, events)) => poll::wait(&mut [wake, stop, PollFd::new(fd, events)], until),
@@ -188,33 +189,45 @@ impl Present {
     }
 
     fn read_board(&mut self, now: Instant) {
-        let version = self.board.version();
+        let version = self.ports.board.version();
         if version == self.version {
             return;
         }
         self.version = version;
-        let notes = self.board.notes();
+        let notes = self.ports.board.notes();
         self.is_snapshot_wanted = notes.is_snapshot_wanted;
-        self.mark.clone_from(&notes.mark);
-        let is_new = self.card != notes.card;
+        self.sheet.set(&notes.overlay, &notes.manner);
+        let is_new = self.card != notes.card || self.is_asleep != notes.is_asleep;
+        let is_drawn_anew = is_new || self.manner != notes.manner;
+        (self.manner, self.is_asleep) = (notes.manner, notes.is_asleep);
         if is_new {
             self.card.clone_from(&notes.card);
         }
         drop(notes);
+        if is_drawn_anew {
+            self.is_card_due = self.is_covered();
+        }
         if is_new {
-            self.is_card_due = self.card.is_some();
             self.settle(now);
         }
+    }
+
+    /// Whether something else than pictures is on the screen.
+    fn is_covered(&self) -> bool {
+        self.is_asleep || self.card.is_some()
     }
 
     fn open(&mut self, now: Instant) {
         match Screen::open(&self.spec, now) {
             Ok(screen) => {
+                if let Some(size) = screen.size() {
+                    self.ports.board.note_screen(size);
+                }
                 self.screen = Some(screen);
                 self.open_at = None;
-                self.is_card_due = self.card.is_some();
-                self.stats.opened.bump();
-                self.health.set(State::Working);
+                self.is_card_due = self.is_covered();
+                self.ports.stats.opened.bump();
+                self.ports.health.set(State::Working);
             }
             Err(fault) => self.lose(fault, now),
         }
@@ -227,7 +240,7 @@ impl Present {
         self.screen = None;
         self.under_way = None;
         self.open_at = (fault.kind != FaultKind::Ended).then(|| self.pause.after_failure(now));
-        self.health.set(State::Faulty(fault));
+        self.ports.health.set(State::Faulty(fault));
         self.settle(now);
     }
 
@@ -243,7 +256,7 @@ impl Present {
             if !screen.is_ready() {
                 return Ok(());
             }
-            let begun = if self.card.is_some() { self.show_card(now)? } else { self.show_picture(now)? };
+            let begun = if self.is_covered() { self.show_card(now)? } else { self.show_picture(now)? };
             if !begun {
                 return Ok(());
             }
@@ -253,29 +266,29 @@ impl Present {
     fn finished(&mut self, shown_at: Instant) {
         self.pause.reset();
         let Some(UnderWay::Picture { captured_at, decoded_at, number }) = self.under_way.take() else { return };
-        let stats = &self.stats;
+        let stats = &self.ports.stats;
         stats.latency.record(shown_at.since(captured_at));
         stats.present.record(shown_at.since(decoded_at));
         stats.shown.bump();
         stats.last_number.set(number);
         stats.last_shown_at.set(shown_at.as_nanos());
         self.settle(shown_at);
-        self.moved_at = self.card.is_none().then_some(shown_at);
+        self.moved_at = (!self.is_covered()).then_some(shown_at);
     }
 
     /// Counts the time since the picture last moved, if that was too long, and begins anew.
     fn settle(&mut self, now: Instant) {
         let Some(still) = self.moved_at.take().map(|at| now.since(at)) else { return };
         if still > FROZEN_AFTER {
-            self.stats.freezes.bump();
-            self.stats.frozen_ms.add(u64::try_from(still.as_millis()).unwrap_or(u64::MAX));
+            self.ports.stats.freezes.bump();
+            self.ports.stats.frozen_ms.add(u64::try_from(still.as_millis()).unwrap_or(u64::MAX));
         }
     }
 
     /// Draws the card if it has changed. A sink that takes any size (a file) gets none before its first picture, which
     /// says what size the stream has.
     fn show_card(&mut self, now: Instant) -> Result<bool, Fault> {
-        let (Some(screen), Some(card)) = (&mut self.screen, &self.card) else { return Ok(false) };
+        let Some(screen) = &mut self.screen else { return Ok(false) };
         let Some(size) = screen.size().or(self.last.map(|(size, _)| size)) else { return Ok(false) };
         if !core::mem::take(&mut self.is_card_due) {
             return Ok(false);
@@ -283,11 +296,14 @@ impl Present {
         let picture = self.scratch.get_or_insert_with(|| Picture::new(size));
         picture.reshape(size);
         picture.range = self.last.map_or(ColourRange::Limited, |(_, range)| range);
-        card::draw(card, picture);
+        match &self.card {
+            Some(card) if !self.is_asleep => card::draw(card, &self.manner, picture),
+            _ => picture.fill(if picture.range == ColourRange::Full { 0 } else { 16 }, 128, 128),
+        }
         screen.show(picture, now)?;
         self.under_way = Some(UnderWay::Card);
         if core::mem::take(&mut self.is_snapshot_wanted) {
-            keep_snapshot(&self.board, picture, &self.context.net);
+            keep_snapshot(&self.ports.board, picture, &self.context.net);
         }
         Ok(true)
     }
@@ -295,39 +311,44 @@ impl Present {
     /// Shows the newest picture that is not too late.
     fn show_picture(&mut self, now: Instant) -> Result<bool, Fault> {
         let Some(screen) = &mut self.screen else { return Ok(false) };
-        let Some(frame) = self.pictures.take() else { return Ok(false) };
+        let Some(frame) = self.ports.pictures.take() else { return Ok(false) };
         if self.lateness.is_late(frame.captured_at, now) {
-            self.stats.late.bump();
+            self.ports.stats.late.bump();
             return Ok(true);
         }
-        self.last = Some((frame.picture.size(), frame.picture.range));
-        let picture = match &self.mark {
-            None => &frame.picture,
-            Some(mark) => {
-                let marked = self.scratch.get_or_insert_with(|| Picture::new(frame.picture.size()));
-                marked.copy_from(&frame.picture);
-                card::mark(mark, marked);
-                &*marked
-            }
+        let size = frame.picture.size();
+        self.last = Some((size, frame.picture.range));
+        self.ports.board.note_picture(size);
+        if screen.size().is_none() {
+            self.ports.board.note_screen(size);
+        }
+        let picture = if self.sheet.is_empty() {
+            &frame.picture
+        } else {
+            let marked = self.scratch.get_or_insert_with(|| Picture::new(size));
+            marked.copy_from(&frame.picture);
+            self.own = self.ports.mirror.as_mut().and_then(Receiver::take).or(self.own.take());
+            self.sheet.lay_on(marked, self.own.as_deref());
+            &*marked
         };
         screen.show(picture, now)?;
         self.lateness.shown(now);
         let DecodedFrame { captured_at, decoded_at, number, .. } = *frame;
         self.under_way = Some(UnderWay::Picture { captured_at, decoded_at, number });
         if core::mem::take(&mut self.is_snapshot_wanted) {
-            keep_snapshot(&self.board, picture, &self.context.net);
+            keep_snapshot(&self.ports.board, picture, &self.context.net);
         }
         Ok(true)
     }
 
     /// Gives back at once what cannot be shown, so that the decoder has its slots.
     fn pass_over(&mut self) {
-        let counter = match (&self.screen, &self.card) {
-            (None, _) => &self.stats.no_screen,
-            (_, Some(_)) => &self.stats.covered,
-            _ => return,
+        let counter = match &self.screen {
+            None => &self.ports.stats.no_screen,
+            Some(_) if self.is_covered() => &self.ports.stats.covered,
+            Some(_) => return,
         };
-        while let Some(frame) = self.pictures.take() {
+        while let Some(frame) = self.ports.pictures.take() {
             self.last = Some((frame.picture.size(), frame.picture.range));
             counter.bump();
         }

@@ -55,10 +55,6 @@ pub struct VoiceConfig {
 pub struct VoiceKnobs {
     /// The microphone is muted.
     pub is_muted: AtomicBool,
-    /// The microphone is muted but while [`VoiceKnobs::is_talk_held`].
-    pub is_push_to_talk: AtomicBool,
-    /// The button is held that one talks by. Whoever has muted the microphone stays muted for all that.
-    pub is_talk_held: AtomicBool,
     /// The loudspeaker's volume, 0 to [`VOLUME_MAX`].
     pub volume_percent: AtomicU8,
     /// The number of the tone that sounds; see [`VoiceKnobs::set_tone`].
@@ -76,8 +72,6 @@ impl VoiceKnobs {
     pub fn new(opus: &OpusConfig) -> VoiceKnobs {
         VoiceKnobs {
             is_muted: AtomicBool::new(false),
-            is_push_to_talk: AtomicBool::new(false),
-            is_talk_held: AtomicBool::new(false),
             volume_percent: AtomicU8::new(VOLUME_MAX),
             tone: AtomicU8::new(0),
             paused: AtomicBool::new(true),
@@ -94,13 +88,6 @@ impl VoiceKnobs {
     /// The tone that sounds.
     pub fn tone(&self) -> Option<Tone> {
         Tone::from_number(self.tone.load(Ordering::Relaxed))
-    }
-
-    /// Whether what the microphone hears stays here.
-    pub fn is_silent(&self) -> bool {
-        let [is_muted, is_push_to_talk, is_talk_held] =
-            [&self.is_muted, &self.is_push_to_talk, &self.is_talk_held].map(|knob| knob.load(Ordering::Relaxed));
-        is_muted || is_push_to_talk && !is_talk_held
     }
 }
 
@@ -353,7 +340,8 @@ impl Voice {
         self.talk.set_expected_loss(self.knobs.expected_loss_percent.load(Ordering::Relaxed))?;
         self.talk.set_bitrate(self.knobs.bitrate_bps.load(Ordering::Relaxed))?;
         let mut packet = SoundPacket { sequence: 0, captured_at, payload: heapless::Vec::new() };
-        self.talk.handle_near_end(&self.near, captured_at, self.knobs.is_silent(), &mut packet)?;
+        let is_muted = self.knobs.is_muted.load(Ordering::Relaxed);
+        self.talk.handle_near_end(&self.near, captured_at, is_muted, &mut packet)?;
         match self.to_net.put(packet) {
             Ok(()) => self.stats.sent.bump(),
             Err(_) => self.stats.dropped_full.bump(),

@@ -3,6 +3,7 @@
 use super::socket::IpVersion;
 use crate::device::audio::{MicSpec, SpeakerSpec};
 use crate::device::camera::CameraSpec;
+use crate::device::file::{FilmClock, FilmTrack};
 use crate::device::screen::ScreenSpec;
 use crate::identity::SecretKey;
 use crate::link::Trust;
@@ -38,6 +39,14 @@ pub struct MediaConfig {
 }
 
 impl MediaConfig {
+    /// The sound of the film that is the camera, if it is one; `clock` is what its pictures go by.
+    pub(crate) fn film(&self, clock: &FilmClock) -> Option<FilmTrack> {
+        match &self.camera {
+            CameraSpec::File(path) => Some(FilmTrack { path: path.clone(), clock: clock.clone() }),
+            _ => None,
+        }
+    }
+
     /// The bitrate for pictures of `size`: the one asked for, or 6.5 bits a second for each pixel, which is 2 Mbit/s
     /// at 640x480 and 6 Mbit/s at 1280x720, where openh264's picture has no visible blocks at 30 frames a second.
     pub fn bitrate_for(&self, size: Size) -> u32 {
@@ -46,13 +55,37 @@ impl MediaConfig {
     }
 }
 
-/// Everything that one station needs to know.
+/// Where a station listens.
+#[derive(Clone, Copy, Debug)]
+pub struct PortConfig {
+    /// The UDP port; 0 for any.
+    pub number: u16,
+    /// Takes any other port where that one is in use: a second program on the same machine.
+    pub may_move: bool,
+    /// The address; `None` for all.
+    pub address: Option<IpAddr>,
+    /// Versions of IP.
+    pub version: IpVersion,
+}
+
+/// What every station needs to know.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// What the far side's cards call it.
     pub name: String,
     /// Its key.
     pub secret: SecretKey,
+    /// Where it listens.
+    pub port: PortConfig,
+    /// Devices and quality.
+    pub media: MediaConfig,
+    /// A PNG of what was last shown is left here at the end.
+    pub snapshot: Option<PathBuf>,
+}
+
+/// Whom `chat` talks to.
+#[derive(Clone, Debug)]
+pub struct ChatConfig {
     /// Whom it calls and who may call it.
     pub trusts: Vec<Trust>,
     /// What the one-time code is, to be shown while nobody has used it.
@@ -61,16 +94,4 @@ pub struct Config {
     pub host: String,
     /// The other station's port.
     pub port: u16,
-    /// The port that it listens on; 0 for any.
-    pub listen_port: u16,
-    /// Takes any other port where that one is in use: a second program on the same machine.
-    pub may_move_port: bool,
-    /// The address that it listens on; `None` for all.
-    pub listen_address: Option<IpAddr>,
-    /// Versions of IP.
-    pub version: IpVersion,
-    /// Devices and quality.
-    pub media: MediaConfig,
-    /// A PNG of what was last shown is left here at the end.
-    pub snapshot: Option<PathBuf>,
 }

@@ -1,20 +1,23 @@
 //! The assembled program: one station, its threads, its port, and what it tells about itself.
 //!
-//! [`Station::start`] binds the port and starts a thread for each clock (see [`stage`](crate::stage));
-//! [`Station::run`] is the net loop, in the calling thread, until it is asked to stop. Nothing in here touches a pixel
-//! or a sample: the net loop moves leases between rings and the link.
+//! `switchboard` binds the port and starts a thread for each clock (see [`stage`](crate::stage)); a net loop drives it in the
+//! calling thread until it is asked to stop: [`Chat`] with one other station, [`Intercom`] with those of a house. Nothing in here touches a pixel or a
+//! sample: a net loop moves leases between rings and links.
 
+mod chat;
 mod config;
-mod net;
+mod intercom;
 mod peer;
 mod report;
 mod resolve;
 mod socket;
 mod stages;
+mod switchboard;
 mod view;
 
-pub use config::{Config, MediaConfig};
-pub use net::Station;
+pub use chat::Chat;
+pub use config::{ChatConfig, Config, MediaConfig, PortConfig};
+pub use intercom::{Intercom, IntercomConfig, PeerSettings};
 pub use report::Report;
 pub use resolve::resolve;
 pub use socket::IpVersion;

@@ -1,7 +1,9 @@
 //! What is known of the far side, and which card the screen shows because of it.
 
 use crate::card::Card;
+use crate::link::{self, LinkId};
 use crate::time::{Duration, Instant};
+use crate::wire::{Control, VideoState};
 
 /// A link that is up and yet brings no picture for so long, though the far side says that its camera works, is told
 /// to the person in front of the screen. Repair and key frame take a fraction of it.
@@ -33,9 +35,12 @@ pub(super) enum Presence {
     Away(Instant),
 }
 
-/// The far side.
-#[derive(Clone, Debug, Default)]
+/// The far side of a link.
+#[derive(Clone, Debug)]
 pub(super) struct Peer {
+    pub link: LinkId,
+    /// Who it proved to be.
+    pub met: Option<link::Peer>,
     /// Its own name for itself, once it has said it.
     pub name: Option<String>,
     pub presence: Presence,
@@ -43,19 +48,65 @@ pub(super) struct Peer {
     /// When a whole picture last came; since the link came up, at first.
     pub picture_at: Instant,
     pub has_picture: bool,
+    /// What it was last told of our camera, to tell it again only when that changes.
+    pub told: Option<VideoState>,
 }
 
 impl Peer {
+    /// At the other end of `link`, and not met yet.
+    pub fn new(link: LinkId) -> Peer {
+        Peer {
+            link,
+            met: None,
+            name: None,
+            presence: Presence::Awaited,
+            camera: Camera::Unknown,
+            picture_at: Instant::ZERO,
+            has_picture: false,
+            told: None,
+        }
+    }
+
+    /// Whether it is linked now.
+    pub fn is_here(&self) -> bool {
+        self.presence == Presence::Here
+    }
+
     /// It answered for the first time, or anew.
     pub fn arrive(&mut self, now: Instant) {
         self.presence = Presence::Here;
         self.picture_at = now;
     }
 
-    /// Another run of the program there: what it said before no longer holds.
-    pub fn replace(&mut self, now: Instant) {
-        *self = Peer::default();
+    /// Another run of the program there, or another peer: what was said before no longer holds.
+    pub fn replace(&mut self, now: Instant, met: link::Peer) {
+        *self = Peer { met: Some(met), ..Peer::new(self.link) };
         self.arrive(now);
+    }
+
+    /// Takes in what it says of itself; false where that is not a matter of this.
+    pub fn handle_control(&mut self, message: &Control) -> bool {
+        match message {
+            Control::Hello { station, software, .. } => {
+                tracing::info!("linked to {station} ({software})");
+                self.name = Some(station.as_str().to_owned());
+            }
+            Control::Video(state) => {
+                self.camera = match state {
+                    VideoState::Off => Camera::None,
+                    VideoState::Working { .. } => Camera::Working,
+                    VideoState::Fault { text } => Camera::Faulty(text.as_str().to_owned()),
+                };
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    /// A whole picture came; whether it is the first.
+    pub fn seen(&mut self, now: Instant) -> bool {
+        self.picture_at = now;
+        !core::mem::replace(&mut self.has_picture, true)
     }
 
     /// Nothing was heard of it since `since`.
@@ -94,6 +145,16 @@ impl Peer {
 mod tests {
     //! Goal: the screen always says what is the matter. Method: the events of a call, in order.
     use super::*;
+    use crate::identity::{SecretKey, system_random};
+    use crate::link::flow::{Flow, FlowConfig};
+    use crate::link::{Config, Endpoint, Trust};
+
+    fn link() -> LinkId {
+        let secret = SecretKey::generate(system_random);
+        let config = Config { secret, accept: Vec::new(), random: Box::new(system_random) };
+        let mut endpoint = Endpoint::new(at(0), config, |now, _| Flow::new(now, FlowConfig::default()));
+        endpoint.dial(at(0), &[Trust::Own], &[]).expect("there is room for a link")
+    }
 
     fn at(seconds: u64) -> Instant {
         Instant::from_millis(seconds * 1_000)
@@ -101,7 +162,7 @@ mod tests {
 
     #[test]
     fn a_call_goes_from_waiting_to_picture_and_says_what_stops_it() {
-        let mut peer = Peer::default();
+        let mut peer = Peer::new(link());
         assert!(matches!(peer.card(at(0), "kitchen", None), Some(Card::Waiting { .. })));
         assert!(matches!(peer.card(at(0), "kitchen", Some("six words")), Some(Card::Unpaired { .. })));
         peer.arrive(at(1));

@@ -4,16 +4,19 @@ use super::config::MediaConfig;
 use crate::codec::opus::OpusConfig;
 use crate::device::audio::{MicSpec, SpeakerSpec};
 use crate::device::camera::{CameraRequest, CameraSpec};
-use crate::device::file::{FilmClock, FilmTrack};
-use crate::media::{DecodedFrame, EncodedFrame, Size, SoundPacket};
-use crate::ring::{Consumer, Lent, Pool, Producer, fifo, mailbox};
+use crate::device::file::FilmClock;
+use crate::media::{DecodedFrame, EncodedFrame, Picture, Size, SoundPacket};
+use crate::ring::{Consumer, Lent, Pool, Producer, Receiver, fifo, mailbox};
 use crate::stage::capture::CaptureStats;
 use crate::stage::compress::{CompressConfig, CompressStats, Knobs};
 use crate::stage::expand::ExpandStats;
-use crate::stage::present::{Board, PresentStats};
+use crate::stage::eye::{self, EYE, Eye};
+use crate::stage::present::{Board, PresentPorts, PresentStats};
+use crate::stage::tap::{TapConfig, TapEnd, TapSwitch, tap};
 use crate::stage::voice::{VoiceConfig, VoiceKnobs, VoicePorts, VoiceStats};
 use crate::stage::{Context, Health, State, capture, compress, expand, present, voice};
 use crate::sys::wake::{Stop, Wake};
+use crate::time::Duration;
 use crate::voice::PlayoutConfig;
 use std::io;
 use std::sync::Arc;
@@ -29,6 +32,24 @@ const SOUND_QUEUE: usize = 16;
 const SLOT_BYTES: usize = 64 << 10;
 /// Of JPEG images that are made here, as the tables of ITU-T T.81 annex K are scaled by libjpeg: no visible loss.
 const JPEG_QUALITY: u8 = 85;
+
+/// Other looks at the camera's pictures than the far side's.
+#[derive(Debug)]
+pub(super) struct Looks {
+    /// Whether the screen is given this station's own picture, for its corner.
+    pub mirror: TapSwitch,
+    /// Reads one-time codes.
+    pub eye: Eye,
+    /// Who stands here, to be kept: signals the net loop.
+    pub still: TapEnd,
+}
+
+/// Who stands here, to be kept: a face must be known again.
+const STILL: TapConfig = TapConfig { bound: Size::new(1_280, 720), pause: Duration::ZERO };
+
+/// What the mirror in a corner of the screen gives: a corner of a 1080p screen has no more pixels, and every frame of the
+/// camera, since people see at once that their own picture stutters.
+const MIRROR: TapConfig = TapConfig { bound: Size::new(320, 240), pause: Duration::ZERO };
 
 /// How each device is.
 #[derive(Debug)]
@@ -65,6 +86,8 @@ pub(super) struct Stages {
     pub heard: Producer<SoundPacket>,
     pub heard_wake: Wake,
     pub knobs: Arc<Knobs>,
+    /// Other looks at the camera's pictures; none without a camera.
+    pub looks: Option<Looks>,
     pub voice_knobs: Arc<VoiceKnobs>,
     pub board: Board,
     pub healths: Healths,
@@ -91,8 +114,9 @@ impl Stages {
             film: FilmClock::default(),
             threads: Vec::new(),
         };
-        let (encoded, knobs) = starter.camera_to_net()?;
-        let Shown { slots, whole, whole_wake, board } = starter.net_to_screen()?;
+        let Seen { encoded, knobs, looks } = starter.camera_to_net()?;
+        let (looks, own_pictures) = looks.unzip();
+        let Shown { slots, whole, whole_wake, board } = starter.net_to_screen(own_pictures)?;
         let Sound { spoken, heard, heard_wake, voice_knobs } = starter.sound()?;
         let Starter { healths, stats, threads, .. } = starter;
         Ok(Stages {
@@ -104,6 +128,7 @@ impl Stages {
             heard,
             heard_wake,
             knobs,
+            looks,
             voice_knobs,
             board,
             healths,
@@ -145,6 +170,13 @@ struct Starter<'m> {
     threads: Vec<(&'static str, JoinHandle<()>)>,
 }
 
+/// What leads from the camera: the net loop's ends, and what the screen sees in the mirror.
+struct Seen {
+    encoded: Consumer<Lent<EncodedFrame>>,
+    knobs: Arc<Knobs>,
+    looks: Option<(Looks, Receiver<Lent<Picture>>)>,
+}
+
 /// The net loop's ends of what leads to the screen.
 struct Shown {
     slots: Pool<EncodedFrame>,
@@ -163,7 +195,7 @@ struct Sound {
 
 impl Starter<'_> {
     /// Capture and compress; without a camera neither runs, and the ring stays empty.
-    fn camera_to_net(&mut self) -> io::Result<(Consumer<Lent<EncodedFrame>>, Arc<Knobs>)> {
+    fn camera_to_net(&mut self) -> io::Result<Seen> {
         let media = self.media;
         let (captured, to_compress) = mailbox();
         let (to_net, encoded) = fifo::<_, ENCODED_QUEUE>();
@@ -172,7 +204,7 @@ impl Starter<'_> {
         let size = media.level.scaled(media.size.unwrap_or(Size::new(640, 480)));
         let knobs = Arc::new(Knobs::new(media.bitrate_for(size), media.level));
         if media.camera == CameraSpec::None {
-            return Ok((encoded, knobs));
+            return Ok(Seen { encoded, knobs, looks: None });
         }
         let request = CameraRequest {
             size: media.size,
@@ -193,14 +225,28 @@ impl Starter<'_> {
             stats.capture.clone(),
         )?;
         self.threads.push(("capture", capture));
+        let eye_wake = Wake::new()?;
+        let (mirror, seen) = tap(MIRROR, None);
+        let (to_eye, eye) = tap(EYE, Some(eye_wake.clone()));
+        let (to_still, still) = tap(STILL, Some(self.context.net.clone()));
+        let looks = Looks { mirror: seen.switch(), eye: eye::spawn(self.context.clone(), eye, eye_wake)?, still };
         let (context, stats) = (self.context.clone(), stats.compress.clone());
-        let compress = compress::spawn(context, config, to_compress, wake, knobs.clone(), to_net, stats)?;
+        let compress = compress::spawn(
+            context,
+            config,
+            to_compress,
+            wake,
+            knobs.clone(),
+            to_net,
+            vec![mirror, to_eye, to_still],
+            stats,
+        )?;
         self.threads.push(("compress", compress));
-        Ok((encoded, knobs))
+        Ok(Seen { encoded, knobs, looks: Some((looks, seen.pictures)) })
     }
 
     /// Expand and present; a station without a screen runs them too, so that it can tell what came.
-    fn net_to_screen(&mut self) -> io::Result<Shown> {
+    fn net_to_screen(&mut self, mirror: Option<Receiver<Lent<Picture>>>) -> io::Result<Shown> {
         let slots = Pool::new((0..WHOLE_QUEUE).map(|_| EncodedFrame::with_capacity(SLOT_BYTES)));
         let (whole, to_expand) = fifo::<_, WHOLE_QUEUE>();
         let (pictures, to_present) = mailbox::<Lent<DecodedFrame>>();
@@ -209,15 +255,15 @@ impl Starter<'_> {
         let (context, stats) = (self.context.clone(), self.stats.expand.clone());
         let expand = expand::spawn(context, to_expand, whole_wake.clone(), pictures, pictures_wake.clone(), stats)?;
         self.threads.push(("expand", expand));
-        let present = present::spawn(
-            self.context.clone(),
-            self.media.screen.clone(),
-            to_present,
-            pictures_wake,
-            board.clone(),
-            self.healths.screen.clone(),
-            self.stats.present.clone(),
-        )?;
+        let ports = PresentPorts {
+            pictures: to_present,
+            mirror,
+            wake: pictures_wake,
+            board: board.clone(),
+            health: self.healths.screen.clone(),
+            stats: self.stats.present.clone(),
+        };
+        let present = present::spawn(self.context.clone(), self.media.screen.clone(), ports)?;
         self.threads.push(("present", present));
         Ok(Shown { slots, whole, whole_wake, board })
     }
@@ -235,10 +281,7 @@ impl Starter<'_> {
                 mic: media.mic.clone(),
                 speaker: media.speaker.clone(),
                 loop_file: media.looped,
-                film: match &media.camera {
-                    CameraSpec::File(path) => Some(FilmTrack { path: path.clone(), clock: self.film.clone() }),
-                    _ => None,
-                },
+                film: media.film(&self.film),
                 opus,
                 playout: PlayoutConfig::default(),
             };

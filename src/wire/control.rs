@@ -5,13 +5,23 @@
 //! does not know is an error that it counts and passes over; bytes behind the last field that it knows are ignored.
 //! The bounds of texts are in the types: a longer one does not parse.
 
+use super::CallMessage;
 use crate::media::{Size, VideoCodec};
 use core::fmt;
 use heapless::String;
 use serde::{Deserialize, Serialize};
 
 /// What [`Control::Hello`] says. Raised when a station that knows only the older one would misunderstand.
-pub const PROTOCOL_VERSION: u16 = 1;
+///
+/// | version | what it brought |
+/// |---|---|
+/// | 1 | pictures and sound both ways as long as the link stands |
+/// | 2 | calls ([`Control::Call`]) |
+pub const PROTOCOL_VERSION: u16 = 2;
+
+/// The first version that knows calls. An older station passes [`Control::Call`] over, so it is never sent there: the
+/// link stands and carries media, as it always did.
+pub const PROTOCOL_VERSION_OF_CALLS: u16 = 2;
 
 /// The longest encoded message, in bytes: with its headers it still fits one datagram, so that messages are not cut.
 pub const CONTROL_BYTES_MAX: usize = 1_024;
@@ -43,6 +53,8 @@ pub enum Control {
         /// Why.
         reason: Reason,
     },
+    /// About a call; only to a station whose version is at least [`PROTOCOL_VERSION_OF_CALLS`].
+    Call(CallMessage),
 }
 
 /// How the sender's camera is.

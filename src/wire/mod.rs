@@ -7,6 +7,7 @@
 //! **Parsers are total**: any bytes give items or an error, never a panic, and nothing is copied; what an item says
 //! stays a view into the payload. [`Item`] is both what is read and what is written, so that each has one twin only.
 
+mod call;
 mod control;
 mod item;
 mod lists;
@@ -14,9 +15,10 @@ mod lists;
 mod tests;
 mod video;
 
+pub use call::{CallId, CallKind, CallMessage, DeclineReason, EndReason, Invite, ReleaseOutcome};
 pub use control::{
-    CONTROL_BYTES_MAX, Control, ControlError, FAULT_TEXT_BYTES_MAX, NAME_BYTES_MAX, PROTOCOL_VERSION, Reason,
-    SoundState, VideoState, bounded,
+    CONTROL_BYTES_MAX, Control, ControlError, FAULT_TEXT_BYTES_MAX, NAME_BYTES_MAX, PROTOCOL_VERSION,
+    PROTOCOL_VERSION_OF_CALLS, Reason, SoundState, VideoState, bounded,
 };
 pub use item::{ControlAck, ControlSegment, Feedback, Item, KeyFrameRequest, Ping, Pong, Sound};
 pub use lists::{Range, Ranges, U16s};

@@ -106,6 +106,77 @@ fn control_messages_have_these_bytes() {
 }
 
 #[test]
+fn call_messages_have_these_bytes() {
+    let call = CallId(300);
+    let invite = |kind, group, early_media| {
+        CallMessage::Invite(Invite { call: CallId(u64::MAX), kind, group: bounded(group), early_media })
+    };
+    let end = |reason, by| CallMessage::End { call, reason, by: bounded(by) };
+    let longest = [0xff; 9];
+    let cases: [(CallMessage, Vec<u8>); 17] = [
+        (invite(CallKind::Talk, "", true), [&[4, 0], &longest[..], &[1, 0, 0, 1]].concat()),
+        (invite(CallKind::Page, "up", false), [&[4, 0], &longest[..], &[1, 1, 2, b'u', b'p', 0]].concat()),
+        (invite(CallKind::Monitor, "", false), [&[4, 0], &longest[..], &[1, 2, 0, 0]].concat()),
+        (CallMessage::Ringing { call }, vec![4, 1, 0xac, 2]),
+        (CallMessage::Accept { call }, vec![4, 2, 0xac, 2]),
+        (CallMessage::Decline { call, reason: DeclineReason::Declined }, vec![4, 3, 0xac, 2, 0]),
+        (CallMessage::Decline { call, reason: DeclineReason::Busy }, vec![4, 3, 0xac, 2, 1]),
+        (CallMessage::Decline { call, reason: DeclineReason::NoAnswer }, vec![4, 3, 0xac, 2, 4]),
+        (end(EndReason::HungUp, ""), vec![4, 4, 0xac, 2, 0, 0]),
+        (end(EndReason::AnsweredElsewhere, "hut"), vec![4, 4, 0xac, 2, 2, 3, b'h', b'u', b't']),
+        (end(EndReason::GaveWay, ""), vec![4, 4, 0xac, 2, 6, 0]),
+        (CallMessage::Marks { call, held: true, muted: false }, vec![4, 5, 0xac, 2, 1, 0]),
+        (
+            CallMessage::ReleaseRequest { nonce: 5, call: Some(call), valid_ms: 4_000 },
+            vec![4, 6, 5, 1, 0xac, 2, 0xa0, 0x1f],
+        ),
+        (CallMessage::ReleaseRequest { nonce: 5, call: None, valid_ms: 1 }, vec![4, 6, 5, 0, 1]),
+        (CallMessage::ReleaseChallenge { nonce: 5, challenge: 6 }, vec![4, 7, 5, 6]),
+        (CallMessage::ReleaseConfirm { challenge: 6 }, vec![4, 8, 6]),
+        (CallMessage::ReleaseAnswer { nonce: 5, outcome: ReleaseOutcome::TooLate }, vec![4, 9, 5, 3]),
+    ];
+    for (message, bytes) in cases {
+        let message = Control::Call(message);
+        let mut out = [0; CONTROL_BYTES_MAX];
+        let used = message.encode(&mut out);
+        assert_eq!(out[..used], bytes, "{message:?}");
+        assert_eq!(Control::decode(&bytes), Ok(message));
+    }
+}
+
+#[test]
+fn what_a_later_version_may_say_of_a_call_is_still_understood_as_far_as_it_matters() {
+    let call = CallId(7);
+    let read = |bytes: &[u8]| match Control::decode(bytes) {
+        Ok(Control::Call(message)) => message,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(read(&[4, 3, 7, 99]), CallMessage::Decline { call, reason: DeclineReason::Declined });
+    assert_eq!(read(&[4, 4, 7, 99, 0]), CallMessage::End { call, reason: EndReason::HungUp, by: bounded("") });
+    assert!(matches!(read(&[4, 0, 7, 99, 0, 0]), CallMessage::Invite(Invite { kind: CallKind::Other, .. })));
+    let refused = CallMessage::ReleaseAnswer { nonce: 7, outcome: ReleaseOutcome::NotAllowed };
+    assert_eq!(read(&[4, 9, 7, 99]), refused);
+    assert_eq!(Control::decode(&[4, 200, 7]), Err(ControlError), "a message of later days is passed over");
+    let mut long = vec![4, 4, 7, 2, 65];
+    long.resize(100, b'x');
+    assert_eq!(Control::decode(&long), Err(ControlError), "a name of 65 bytes");
+}
+
+#[test]
+fn the_longest_call_message_fits_its_bound() {
+    let (call, name) = (CallId(u64::MAX), bounded(&"n".repeat(99)));
+    for message in [
+        CallMessage::Invite(Invite { call, kind: CallKind::Other, group: name.clone(), early_media: true }),
+        CallMessage::End { call, reason: EndReason::AnsweredElsewhere, by: name },
+        CallMessage::ReleaseRequest { nonce: u64::MAX, call: Some(call), valid_ms: u16::MAX },
+        CallMessage::ReleaseChallenge { nonce: u64::MAX, challenge: u64::MAX },
+    ] {
+        // Nothing is written of what does not fit.
+        assert!(Control::Call(message).encode(&mut [0; CONTROL_BYTES_MAX]) > 20);
+    }
+}
+
+#[test]
 fn control_messages_may_grow_at_their_ends_and_may_not_exceed_their_bounds() {
     assert_eq!(Control::decode(&[3, 0, 77, 77]), Ok(Control::Bye { reason: Reason::HungUp }), "later fields");
     assert_eq!(Control::decode(&[9, 1, 2]), Err(ControlError), "a later variant");

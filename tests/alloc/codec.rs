@@ -61,7 +61,7 @@ fn allocations(pixel: PixelFormat, codec: VideoCodec, level: Level) -> u64 {
     let (compressed, expanded) = (Arc::new(CompressStats::default()), Arc::new(ExpandStats::default()));
     let config = CompressConfig { codec, ..CompressConfig::default() };
     let threads = [
-        compress::spawn(ctx.clone(), config, raw_taken, frames_wake.clone(), knobs, sent, compressed.clone()).unwrap(),
+        compress::spawn(ctx.clone(), config, raw_taken, frames_wake.clone(), knobs, sent, Vec::new(), compressed.clone()).unwrap(),
         expand::spawn(ctx.clone(), frames, encoded_wake.clone(), shown, shown_wake.clone(), expanded.clone()).unwrap(),
     ];
     let wait = |wake: &Wake| {

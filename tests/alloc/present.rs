@@ -4,7 +4,7 @@ use crate::counting;
 use std::sync::Arc;
 use visavis::media::{DecodedFrame, Size};
 use visavis::ring::{Pool, mailbox};
-use visavis::stage::present::{Board, PresentStats, spawn};
+use visavis::stage::present::{Board, PresentPorts, PresentStats, spawn};
 use visavis::stage::{Context, Health};
 use visavis::sys::wake::{Stop, Wake};
 use visavis::sys::{clock, poll};
@@ -19,7 +19,8 @@ fn allocations_of(spec: &str, size: Size) -> u64 {
     let mut pool = Pool::new((0..4).map(|_| DecodedFrame::new(size)));
     let board = Board::new(wake.clone());
     let spec = spec.parse().unwrap();
-    let thread = spawn(context.clone(), spec, pictures, wake.clone(), board, health, stats.clone()).unwrap();
+    let ports = PresentPorts { pictures, mirror: None, wake: wake.clone(), board, health, stats: stats.clone() };
+    let thread = spawn(context.clone(), spec, ports).unwrap();
     let mut show = |count: u64| {
         let (give_up, goal) = (clock::now() + Duration::from_secs(20), stats.shown.get() + count);
         while stats.shown.get() < goal {

@@ -6,7 +6,7 @@ use crate::link::datagram::Written;
 use crate::link::dialler::Dialler;
 use crate::link::mac::{COOKIE_LIFE, Mac};
 use crate::link::noise::{Conversation, Handshake, Hello, NO_CONVERSATION};
-use crate::link::session::{Session, Terms};
+use crate::link::session::{OVERHEAD, Session, Terms};
 use crate::link::{MAX_PAYLOAD, Payloads};
 use crate::time::{Duration, Instant, earliest};
 use core::net::SocketAddr;
@@ -21,6 +21,8 @@ pub const CONFIRM: Duration = Duration::from_millis(50);
 pub const UNPROVEN_LIFE: Duration = Duration::from_secs(10);
 /// Datagrams sealed with the session before may be under way for so long.
 const PREVIOUS_LIFE: Duration = Duration::from_secs(10);
+/// A goodbye is not acknowledged; three make it likely to arrive. If none does, the peer notices within a second.
+const GOODBYES: usize = 3;
 /// Unproven handshakes of peers, kept at once: one, and three in case somebody replays what an earlier instance of the
 /// peer once sent. The oldest makes room.
 const UNPROVEN_MAX: usize = 4;
@@ -155,6 +157,43 @@ impl<P: Payloads> Link<P> {
         }
         if !self.here {
             self.dialler = Dialler::start(now);
+        }
+    }
+
+    /// Replaces whom the link looks for; a link that is looking tries at once.
+    pub fn set_candidates(&mut self, shared: &mut Shared, now: Instant, candidates: Vec<Candidate>) {
+        let places: Vec<Option<usize>> = self.candidates.iter().map(|old| old.place_in(&candidates)).collect();
+        let unchanged = candidates.len() == places.len() && places.iter().enumerate().all(|(i, p)| *p == Some(i));
+        if unchanged {
+            return;
+        }
+        let place = |old: usize| places.get(old).copied().flatten();
+        self.candidates = candidates;
+        // Ours are begun anew; the peer's would have to be.
+        self.outgoing.clear();
+        self.unproven.retain_mut(|unproven| place(unproven.candidate).map(|new| unproven.candidate = new).is_some());
+        if let Some((_, candidate)) = &mut self.peer {
+            match place(*candidate) {
+                Some(new) => *candidate = new,
+                None => {
+                    self.say_goodbye(shared, CloseReason::HungUp);
+                    self.closed(shared, now, CloseReason::HungUp);
+                }
+            }
+        }
+        if !self.here {
+            self.dialler = Dialler::start(now);
+        }
+    }
+
+    /// Tells the peer, if there is one, that this side leaves.
+    pub fn say_goodbye(&mut self, shared: &mut Shared, reason: CloseReason) {
+        let (Some(session), Some(remote)) = (&mut self.current, self.remote) else { return };
+        for _ in 0..GOODBYES {
+            let mut sealed = [0; OVERHEAD + 1];
+            if let Some(len) = session.seal_goodbye(reason.to_byte(), &mut sealed) {
+                shared.send(remote, Written::sealed(&sealed[..len]));
+            }
         }
     }
 
@@ -307,8 +346,8 @@ impl<P: Payloads> Link<P> {
         .fold(None, earliest)
     }
 
-    /// Does what is due, but for sending.
-    pub fn handle_timeout(&mut self, shared: &mut Shared, now: Instant) {
+    /// Does what is due, but for sending. It begins handshakes while there are `tries` left; else they stay due.
+    pub fn handle_timeout(&mut self, shared: &mut Shared, now: Instant, tries: &mut usize) {
         self.unproven.retain(|unproven| unproven.since + UNPROVEN_LIFE > now);
         self.previous.take_if(|(session, until)| now >= (*until).min(session.ends_at()));
         let ended = self.current.take_if(|session| now >= session.ends_at()).is_some();
@@ -321,7 +360,8 @@ impl<P: Payloads> Link<P> {
         if self.called_us && ended {
             self.closed(shared, now, CloseReason::Lost);
         }
-        if self.handshake_wanted_at().is_some_and(|at| at <= now) {
+        if *tries > 0 && self.handshake_wanted_at().is_some_and(|at| at <= now) {
+            *tries -= 1;
             self.begin_handshakes(shared, now);
         }
         if let Some((_, payloads)) = self.payloads.as_mut().filter(|_| self.here)

@@ -1,10 +1,10 @@
 //! What all links of an endpoint share: who we are, randomness, and the queues to the outside.
 
-use super::types::{EndpointStats, Event, LinkId, Random, Trust};
+use super::types::{EndpointStats, Event, LINKS_MAX, LinkId, Random, Trust};
 use crate::identity::{PublicKey, SecretKey};
 use crate::link::admission::Admission;
 use crate::link::datagram::Written;
-use crate::link::mac::OuterKeys;
+use crate::link::mac::{OuterKeys, equal};
 use crate::link::noise::Instance;
 use crate::time::Instant;
 use core::net::SocketAddr;
@@ -12,10 +12,11 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// Handshake datagrams that may wait to be sent, at some 200 bytes each. A try of one link is 8 candidates at 9 addresses
-/// at the most, 2 as a rule; should all links try at one instant and not fit, the rest is counted and tried again.
+/// at the most, 2 as a rule, and four links try between two times that the driver sends; what does not fit is counted and
+/// tried again.
 const OUTBOX_MAX: usize = 256;
-/// Events that may wait to be fetched: a driver fetches them after every call.
-const EVENTS_MAX: usize = 64;
+/// Events that may wait to be fetched. A driver fetches them after every call, in which each link may be away and over.
+const EVENTS_MAX: usize = 2 * LINKS_MAX;
 
 /// Somebody to be called, or to be let in: a trust and the outer keys that follow from it.
 pub struct Candidate {
@@ -121,6 +122,14 @@ impl Candidate {
             Trust::Code(psk) => OuterKeys::of_code(psk),
         };
         Candidate { trust: trust.clone(), outer }
+    }
+
+    /// Where this trust stands among `candidates`, if it does.
+    pub fn place_in(&self, candidates: &[Candidate]) -> Option<usize> {
+        // A code's key is not compared by itself: the same outer keys make the same MAC, and no others do.
+        let mark = self.outer.mac1(&[]);
+        let kind = self.trust.kind();
+        candidates.iter().position(|other| other.trust.kind() == kind && equal(&other.outer.mac1(&[]), &mark))
     }
 
     /// The key that is called by IK; `None` for a code.

@@ -4,6 +4,7 @@
 
 mod calls;
 mod hostile;
+mod house;
 mod net;
 mod recovery;
 mod specimen;

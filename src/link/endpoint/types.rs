@@ -1,6 +1,6 @@
 //! What goes into an [`Endpoint`](super::Endpoint) and comes out of it.
 
-use crate::identity::{Psk, PublicKey, SecretKey};
+use crate::identity::{PEERS_MAX, Psk, PublicKey, SecretKey};
 use crate::link::noise::Instance;
 use crate::link::session::Unopened;
 use crate::stats::Counter;
@@ -8,8 +8,9 @@ use crate::time::{Duration, Instant};
 use core::fmt;
 use core::net::SocketAddr;
 
-/// Links that an endpoint keeps at once: one call, and those that wait or are monitored.
-pub const LINKS_MAX: usize = 8;
+/// Links that an endpoint keeps at once: one for each station of the address book, whether it is there or not, one for
+/// pairing, and one for another program of this station. A link that waits is 3 kB and one try in three seconds.
+pub const LINKS_MAX: usize = PEERS_MAX + 2;
 /// Addresses at which a link looks for its peer: IPv4 and IPv6, on a few networks.
 pub const ADDRESSES_MAX: usize = 8;
 /// Peers that a link looks for at once: everybody in an address book, this station itself, and a code.

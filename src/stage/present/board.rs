@@ -1,12 +1,12 @@
 //! What the net loop wants on the screen besides pictures.
 
-use crate::card::Card;
-use crate::media::Picture;
+use crate::card::{Card, Manner, Overlay};
+use crate::media::{Picture, Size};
 use crate::sys::wake::Wake;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Cards, marks and snapshots: set by the net loop, read by the present stage. Clones are the same board.
+/// Cards, overlays and snapshots: set by the net loop, read by the present stage. Clones are the same board.
 ///
 /// While a card is set it is shown instead of pictures; when it is cleared, pictures resume with the next that comes.
 #[derive(Clone, Debug)]
@@ -20,6 +20,9 @@ struct Shared {
     notes: Mutex<Notes>,
     /// Moves at each change, so that the stage takes the lock for changes only.
     version: AtomicU64,
+    /// Size of the screen, and of the picture last shown on it; each two halves of a word, 0 while not known.
+    screen: AtomicU64,
+    picture: AtomicU64,
 }
 
 /// What is written on a board.
@@ -27,8 +30,12 @@ struct Shared {
 pub(super) struct Notes {
     /// Shown instead of pictures.
     pub card: Option<Card>,
-    /// Drawn on each picture.
-    pub mark: Option<String>,
+    /// Laid on each picture.
+    pub overlay: Overlay,
+    /// How both are drawn.
+    pub manner: Manner,
+    /// Nothing is shown: the screen sleeps.
+    pub is_asleep: bool,
     /// Whether a copy of the next picture is wanted.
     pub is_snapshot_wanted: bool,
     /// That copy.
@@ -46,9 +53,37 @@ impl Board {
         self.change(|notes| core::mem::replace(&mut notes.card, card) != notes.card);
     }
 
-    /// Draws a line of text on every picture ("no sound from kitchen"), or none.
-    pub fn set_mark(&self, mark: Option<String>) {
-        self.change(|notes| core::mem::replace(&mut notes.mark, mark) != notes.mark);
+    /// Lays this on every picture from now on.
+    pub fn set_overlay(&self, overlay: Overlay) {
+        self.change(|notes| core::mem::replace(&mut notes.overlay, overlay) != notes.overlay);
+    }
+
+    /// Language, and whether there are buttons.
+    pub fn set_manner(&self, manner: Manner) {
+        self.change(|notes| core::mem::replace(&mut notes.manner, manner) != notes.manner);
+    }
+
+    /// Lets the screen sleep, or wakes it: while it sleeps it is black, whatever card is set. Pictures wake nobody.
+    pub fn set_asleep(&self, is_asleep: bool) {
+        self.change(|notes| core::mem::replace(&mut notes.is_asleep, is_asleep) != is_asleep);
+    }
+
+    /// Size of the screen in pixels, once one is open; of a file, that of its pictures.
+    pub fn screen_size(&self) -> Option<Size> {
+        unpacked(self.shared.screen.load(Ordering::Relaxed))
+    }
+
+    /// Size of the picture that was last shown: overlays are laid out in it.
+    pub fn picture_size(&self) -> Option<Size> {
+        unpacked(self.shared.picture.load(Ordering::Relaxed))
+    }
+
+    pub(super) fn note_screen(&self, size: Size) {
+        self.shared.screen.store(packed(size), Ordering::Relaxed);
+    }
+
+    pub(super) fn note_picture(&self, size: Size) {
+        self.shared.picture.store(packed(size), Ordering::Relaxed);
     }
 
     /// Asks for a copy of what is shown next; the net loop is woken when [`Board::take_snapshot`] has it.
@@ -75,4 +110,12 @@ impl Board {
     pub(super) fn notes(&self) -> MutexGuard<'_, Notes> {
         self.shared.notes.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn packed(size: Size) -> u64 {
+    u64::from(size.width) << 32 | u64::from(size.height)
+}
+
+fn unpacked(word: u64) -> Option<Size> {
+    (word != 0).then(|| Size::new((word >> 32) as u32, word as u32))
 }

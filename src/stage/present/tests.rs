@@ -2,6 +2,7 @@
 //! each wait is a bounded poll on what the stage itself signals, and no assertion is about how long anything took.
 
 use super::*;
+use crate::card::Overlay;
 use crate::ring::{Pool, Sender, mailbox};
 use crate::sys::wake::Stop;
 use nix::sys::stat::Mode;
@@ -32,8 +33,15 @@ impl Rig {
         let health = Health::new(context.net.clone());
         let stats = Arc::new(PresentStats::default());
         let pool = Pool::new((0..4).map(|_| DecodedFrame::new(SIZE)));
-        let (c, w, b, h, s) = (context.clone(), wake.clone(), board.clone(), health.clone(), stats.clone());
-        let mut stage = Present::new(c, spec, pictures, w, b, h, s);
+        let ports = PresentPorts {
+            pictures,
+            mirror: None,
+            wake: wake.clone(),
+            board: board.clone(),
+            health: health.clone(),
+            stats: stats.clone(),
+        };
+        let mut stage = Present::new(context.clone(), spec, ports);
         // What is late is `lateness`' own matter; here a busy machine must not make it so.
         stage.lateness = Lateness::new(Duration::MAX);
         let thread = Some(stage.start().unwrap());
@@ -177,9 +185,9 @@ fn a_card_covers_pictures_until_it_is_cleared_and_a_snapshot_shows_which() {
 }
 
 #[test]
-fn a_mark_is_on_the_picture_that_is_shown_and_not_on_the_one_that_was_lent() {
+fn an_overlay_is_on_the_picture_that_is_shown_and_not_on_the_one_that_was_lent() {
     let mut rig = Rig::new(ScreenSpec::None);
-    rig.board.set_mark(Some("no sound".into()));
+    rig.board.set_overlay(Overlay::note("no sound"));
     rig.board.request_snapshot();
     rig.send(1, 200, Duration::ZERO);
     rig.until("a picture", |rig| rig.stats.last_number.get() == 1);

@@ -185,8 +185,8 @@ fn a_second_trusted_station_waits_until_the_first_is_away() {
 #[test]
 fn callers_get_links_of_their_own_as_far_as_there_are_and_give_them_back() {
     let mut net = Net::new(10);
-    let a = net.join(key(0), (1..20).map(book).collect());
-    let callers: Vec<(usize, LinkId)> = (1..=10)
+    let a = net.join(key(0), (1..80).map(book).collect());
+    let callers: Vec<(usize, LinkId)> = (1..=LINKS_MAX as u8 + 2)
         .map(|n| {
             let place = net.join(key(n), vec![]);
             (place, net.dial(place, &[book(0)], &[address(a)]))

@@ -229,11 +229,11 @@ impl Net {
             self.drain();
             let timeouts = self.stations.iter().flatten().map(|s| s.endpoint.poll_timeout());
             let arrival = self.under_way.keys().next().map(|(at, _)| *at);
-            let next = timeouts.fold(arrival, earliest).unwrap_or(end).max(self.now);
-            if next > end {
+            let next = timeouts.fold(arrival, earliest).map(|next| next.max(self.now));
+            let Some(next) = next.filter(|next| *next <= end) else {
                 self.now = end;
                 return;
-            }
+            };
             here = if next == self.now { here + 1 } else { 0 };
             assert!(here < 100_000, "time stands still");
             self.now = next;

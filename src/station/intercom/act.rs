@@ -1,0 +1,192 @@
+//! What persons and scripts ask: by hands, and through the control socket.
+
+use super::meeting::Meeting;
+use super::{Intercom, VOLUME_SHOWN, here, wall};
+use crate::call::{Action, Refusal, State};
+use crate::device::png;
+use crate::journal::{Record, What};
+use crate::media::Picture;
+use crate::panel::HandEvent;
+use crate::panel::protocol::{Answer, CallRecord, Happening, LOG_MAX, Request};
+use crate::panel::socket::{Credentials, Server};
+use crate::station::resolve::resolve;
+use crate::sys::calendar::unix_ms;
+use crate::time::Instant;
+use std::sync::atomic::Ordering;
+
+/// Where pictures of the screen are kept that somebody asked for.
+const SNAPSHOTS_FOLDER: &str = "snapshots";
+
+impl Intercom {
+    /// Takes in what hands did.
+    pub(super) fn handle_hands(&mut self, now: Instant) {
+        self.hands.handle_ready(now);
+        while let Some(event) = self.hands.poll_event() {
+            match event {
+                HandEvent::Touched => {
+                    self.chronicle.missed = 0;
+                    self.wake_screen(now);
+                }
+                HandEvent::Action { action, source } => {
+                    if let Err(why) = self.act(now, &action, &source) {
+                        tracing::info!("{source}: {action}: {why}");
+                    }
+                }
+            }
+        }
+    }
+
+    /// Answers clients of the control socket.
+    pub(super) fn handle_control(&mut self, now: Instant) {
+        if let Some(control) = &mut self.chronicle.control {
+            control.handle_ready(now);
+        }
+        while let Some((client, request, credentials)) =
+            self.chronicle.control.as_mut().and_then(|control: &mut Server| control.poll_request(now))
+        {
+            let answer = self.answer(now, &request, &credentials);
+            if let Some(control) = &mut self.chronicle.control {
+                control.answer(now, client, answer);
+            }
+        }
+    }
+
+    fn answer(&mut self, now: Instant, request: &Request, credentials: &Credentials) -> Answer {
+        let done = |result: Result<(), String>| result.map_or_else(Answer::Refused, |()| Answer::Done);
+        match request {
+            Request::Act(text) => done(
+                text.parse::<Action>()
+                    .map_err(|error| error.to_string())
+                    .and_then(|action| self.act(now, &action, &credentials.to_string())),
+            ),
+            Request::Status => Answer::Status(Box::new(self.status(now, here()))),
+            Request::Watch => Answer::Watching,
+            Request::Log(count) => Answer::Log(self.log(usize::from(*count).min(LOG_MAX))),
+            Request::Peers => Answer::Peers(self.peers()),
+            Request::Pair { code, address } => match self.pair(now, code.as_deref(), address.as_deref()) {
+                Ok(words) => Answer::Pairing { words },
+                Err(why) => Answer::Refused(why),
+            },
+        }
+    }
+
+    /// Does something, or says why not.
+    fn act(&mut self, now: Instant, action: &Action, by: &str) -> Result<(), String> {
+        let done = match self.call.handle_action(now, wall(here()), action) {
+            Err(Refusal::NotACall) => self.act_beside_calls(now, action),
+            Err(refusal) => Err(refusal.to_string()),
+            Ok(()) => Ok(()),
+        };
+        if done.is_ok() {
+            self.chronicle.publish(now, Happening::Action { action: action.to_string(), by: by.to_owned() });
+            match action {
+                Action::Mute(_) | Action::Talk(_) => {
+                    let is_muted = self.call.is_muted();
+                    self.chronicle.publish(now, Happening::Muted(is_muted));
+                }
+                Action::DoNotDisturb(_) => {
+                    let is_quiet = self.call.is_quiet(wall(here()));
+                    self.chronicle.publish(now, Happening::DoNotDisturb(is_quiet));
+                }
+                _ => {}
+            }
+        }
+        self.wake_screen(now);
+        done
+    }
+
+    fn act_beside_calls(&mut self, now: Instant, action: &Action) -> Result<(), String> {
+        match action {
+            Action::Volume(volume) => {
+                self.volume_percent = volume.applied(self.volume_percent);
+                self.board.stages.voice_knobs.volume_percent.store(self.volume_percent, Ordering::Relaxed);
+                self.volume_until = now + VOLUME_SHOWN;
+                self.chronicle.publish(now, Happening::Volume(self.volume_percent));
+            }
+            Action::Level(level) => self.board.stages.knobs.set_level(*level),
+            Action::Snapshot => {
+                self.is_snapshot_wanted = true;
+                self.board.stages.board.request_snapshot();
+            }
+            Action::Rescan => {
+                self.hands.rescan(now);
+                self.house.reload().map_err(|error| error.to_string())?;
+                self.follow_book(now);
+            }
+            Action::Pair => {
+                self.pair(now, None, None)?;
+            }
+            Action::StopPairing => match self.meeting.as_mut().filter(|meeting| meeting.is_open()) {
+                Some(meeting) => meeting.stop(),
+                None => return Err("no pairing goes on".into()),
+            },
+            other => return Err(format!("`{other}` cannot be done here")),
+        }
+        Ok(())
+    }
+
+    /// Begins to pair, if that does not go on already, and takes the other station's code where it is given. This
+    /// station's own words.
+    fn pair(&mut self, now: Instant, code: Option<&str>, address: Option<&str>) -> Result<String, String> {
+        if !matches!(self.call.state(), State::Idle | State::Ended(_)) {
+            return Err("there is a call: hang up first".into());
+        }
+        let addresses = match address {
+            Some(text) => {
+                let port = self.board.socket.local_port().unwrap_or_default();
+                let (host, port) = match text.rsplit_once(':').filter(|(host, _)| !host.ends_with(':')) {
+                    Some((host, number)) => (host, number.parse().map_err(|_| format!("{text}: no port"))?),
+                    None => (text, port),
+                };
+                resolve(host, port, self.board.version)?
+            }
+            None => Vec::new(),
+        };
+        if self.meeting.as_ref().is_none_or(|meeting| !meeting.is_open()) {
+            let found = self.pairing_there.clone();
+            let meeting = Meeting::begin(now, &mut self.board, self.own, found);
+            self.meeting = Some(meeting.ok_or("all links are in use: forget a station that is gone for good")?);
+            let announcement = self.announcement(true);
+            if let Some(finder) = &mut self.finder {
+                finder.announce(announcement);
+            }
+            let words = "give the code on the screen to the other station, or show it to its camera".into();
+            self.chronicle.publish(now, Happening::Pairing { words, is_over: false, peer: None });
+        }
+        let Some(meeting) = &mut self.meeting else { return Err("pairing did not begin".into()) };
+        if let Some(code) = code {
+            meeting.handle_typed(code, &addresses)?;
+        }
+        self.housekeeping_at = now;
+        Ok(meeting.words().to_owned())
+    }
+
+    fn log(&self, count: usize) -> Vec<CallRecord> {
+        let Some(journal) = &self.chronicle.journal else { return Vec::new() };
+        let recent = journal.recent();
+        let skipped = recent.len().saturating_sub(count);
+        recent.skip(skipped).map(call_record).collect()
+    }
+
+    /// Keeps a picture of the screen.
+    pub(super) fn keep_snapshot(&self, picture: &Picture) {
+        let folder = self.settings.state.join(SNAPSHOTS_FOLDER);
+        let path = folder.join(format!("{}.png", unix_ms()));
+        let kept = std::fs::create_dir_all(&folder).and_then(|()| png::write(picture, &path));
+        match kept {
+            Ok(()) => tracing::info!("the screen's picture is in {}", path.display()),
+            Err(error) => tracing::warn!("the screen's picture cannot be kept in {}: {error}", path.display()),
+        }
+    }
+}
+
+fn call_record(record: &Record) -> CallRecord {
+    CallRecord {
+        at_unix_ms: record.at_unix_ms,
+        peer: record.who.clone(),
+        incoming: record.what != What::MadeCall,
+        ended: record.reason.clone().unwrap_or_else(|| record.what.words().to_owned()),
+        talked_s: if record.what == What::MissedCall { 0 } else { record.lasted_ms.unwrap_or_default() / 1_000 },
+        picture: record.still.clone(),
+    }
+}

@@ -1,0 +1,312 @@
+//! What every net loop has: the port, the links, the stages, and the way of media between them.
+//!
+//! The switchboard knows no policy. Whoever drives it (`chat`, `intercom`) decides who is looked for and what flows where, as
+//! [`Routes`]; the switchboard moves leases and packets between rings and links, and touches no pixel and no sample.
+
+use super::config::{Config, MediaConfig, PortConfig};
+use super::peer::Peer;
+use super::socket::{IpVersion, Socket};
+use super::stages::{Stages, fault};
+use super::view::View;
+use crate::device::camera::CameraSpec;
+use crate::identity::system_random;
+use crate::link::flow::{Flow, FlowConfig};
+use crate::link::{self, Endpoint, LinkId, MAX_DATAGRAM, Trust};
+use crate::media::{Size, VideoCodec};
+use crate::stage::State;
+use crate::sys::wake::Wake;
+use crate::sys::{clock, poll};
+use crate::time::{Duration, Instant};
+use crate::wire::{Control, PROTOCOL_VERSION, VideoState, bounded};
+use nix::poll::{PollFd, PollFlags};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// How often what other threads see of the net loop is refreshed, cards are reconsidered, and stages looked after.
+pub(super) const HOUSEKEEPING: Duration = Duration::from_millis(200);
+
+/// Datagrams read before anything else gets its turn: a picture's worth. A flood cannot keep the loop here.
+const RECEIVE_BURST: usize = 256;
+
+/// Room for the batch that is handed to the kernel in one call: UDP_SEGMENT takes 64 kB at most.
+const TRANSMIT_BYTES: usize = 64 << 10;
+
+/// Stations that get our picture or sound at once: a group that is rung, or a page to everybody.
+pub(super) const ROUTES_MAX: usize = link::LINKS_MAX;
+
+/// What flows where.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Routes {
+    /// To whom our pictures go.
+    pub picture_to: heapless::Vec<LinkId, ROUTES_MAX>,
+    /// To whom our sound goes.
+    pub sound_to: heapless::Vec<LinkId, ROUTES_MAX>,
+    /// Whose pictures are shown.
+    pub show: Option<LinkId>,
+    /// Whose sound is heard.
+    pub hear: Option<LinkId>,
+}
+
+impl Routes {
+    /// Both ways with one peer, or nothing.
+    pub fn both_ways(with: Option<LinkId>) -> Routes {
+        let one = || with.into_iter().collect();
+        Routes { picture_to: one(), sound_to: one(), show: with, hear: with }
+    }
+}
+
+/// The port, the links, the stages.
+pub(super) struct Switchboard {
+    pub name: String,
+    pub version: IpVersion,
+    media: MediaConfig,
+    pub socket: Socket,
+    pub endpoint: Endpoint<Flow>,
+    pub stages: Stages,
+    pub view: Arc<View>,
+    pub net: Wake,
+    routes: Routes,
+    /// The decoder knows nothing of whom is shown now: its first frame must be a key frame.
+    is_key_awaited: bool,
+    /// What the last frame was that left, and that came.
+    pub sent: Option<(VideoCodec, Size)>,
+    pub received: Option<(VideoCodec, Size)>,
+    /// How often each device's state had changed when it was last logged.
+    logged: [u64; 4],
+    transmit: Vec<u8>,
+}
+
+impl Switchboard {
+    /// Binds the port and starts the threads. Those of `accept` may call without having been dialled.
+    ///
+    /// # Errors
+    /// EADDRINUSE where the port is taken and may not be another; what the system says of threads and descriptors.
+    pub fn start(config: &Config, accept: Vec<Trust>) -> io::Result<Switchboard> {
+        let now = clock::now();
+        let net = Wake::new()?;
+        let socket = bind(&config.port)?;
+        if let Ok(port) = socket.local_port() {
+            tracing::info!("{} listens on UDP port {port}", config.name);
+        }
+        let own = link::Config { secret: config.secret.clone(), accept, random: Box::new(system_random) };
+        let endpoint = Endpoint::new(now, own, |now, _peer| Flow::new(now, FlowConfig::default()));
+        let stages = Stages::start(&config.media, &net)?;
+        stages.knobs.set_paused(true);
+        let view = Arc::new(View::new(&config.name, now, stages.stats.clone()));
+        Ok(Switchboard {
+            name: config.name.clone(),
+            version: config.port.version,
+            media: config.media.clone(),
+            socket,
+            endpoint,
+            stages,
+            view,
+            net,
+            routes: Routes::default(),
+            is_key_awaited: true,
+            sent: None,
+            received: None,
+            logged: [0; 4],
+            transmit: vec![0; TRANSMIT_BYTES],
+        })
+    }
+
+    /// Takes in what has come to the port.
+    pub fn receive(&mut self, now: Instant) {
+        // One byte more than any datagram of ours: a longer one is cut, and then fails its MAC.
+        let mut buffer = [0; MAX_DATAGRAM + 1];
+        for _ in 0..RECEIVE_BURST {
+            let Some((len, from)) = self.socket.receive(&mut buffer) else { break };
+            self.endpoint.handle_datagram(now, from, &buffer[..len]);
+        }
+        self.endpoint.handle_timeout(now);
+    }
+
+    /// What flows where now.
+    pub fn routes(&self) -> &Routes {
+        &self.routes
+    }
+
+    /// Has media flow so from now on. Who newly gets our pictures begins with a key frame, and so does who is newly shown.
+    pub fn set_routes(&mut self, routes: Routes) {
+        if routes == self.routes {
+            return;
+        }
+        if routes.picture_to.iter().any(|to| !self.routes.picture_to.contains(to)) {
+            self.stages.knobs.ask_key_frame();
+        }
+        self.stages.knobs.set_paused(routes.picture_to.is_empty());
+        let is_silent = routes.sound_to.is_empty() && routes.hear.is_none();
+        self.stages.voice_knobs.paused.store(is_silent, Ordering::Relaxed);
+        self.is_key_awaited |= routes.show != self.routes.show;
+        self.routes = routes;
+    }
+
+    /// From the rings to the links.
+    pub fn send_media(&mut self, now: Instant) {
+        while let Some(packet) = self.stages.spoken.take() {
+            for link in &self.routes.sound_to {
+                if let Some(flow) = self.endpoint.payloads(*link) {
+                    flow.send_sound(now, &packet);
+                }
+            }
+        }
+        while let Some(frame) = self.stages.encoded.take() {
+            if let Some(size) = frame.size.filter(|size| self.sent != Some((frame.codec, *size))) {
+                self.sent = Some((frame.codec, size));
+                self.stages.knobs.set_bitrate(self.media.bitrate_for(size));
+            }
+            for link in &self.routes.picture_to {
+                if let Some(flow) = self.endpoint.payloads(*link) {
+                    flow.send_frame(now, &frame);
+                }
+            }
+        }
+    }
+
+    /// From the links to the rings; whether a picture came. What comes from links that are not shown or heard stays in
+    /// them, where it grows stale and is dropped.
+    pub fn hand_out_media(&mut self, now: Instant) -> bool {
+        let expand = &self.stages.stats.expand;
+        if expand.take_key_request()
+            && let Some(flow) = self.routes.show.and_then(|link| self.endpoint.payloads(link))
+        {
+            flow.request_key_frame(now);
+        }
+        let pictures = self.hand_out_pictures(now);
+        self.hand_out_sound();
+        pictures
+    }
+
+    fn hand_out_pictures(&mut self, now: Instant) -> bool {
+        let Some(flow) = self.routes.show.and_then(|link| self.endpoint.payloads(link)) else { return false };
+        let mut came = false;
+        while self.stages.whole.has_room() {
+            let Some(mut slot) = self.stages.slots.claim() else { break };
+            if !flow.take_frame(now, &mut slot) {
+                break;
+            }
+            if self.is_key_awaited && !slot.key {
+                // It referred to what this station never decoded; the flow holds back all others until a key frame.
+                flow.request_key_frame(now);
+                continue;
+            }
+            self.is_key_awaited = false;
+            came = true;
+            self.received = slot.size.map(|size| (slot.codec, size));
+            self.view.received_picture_bytes.add(slot.data.len() as u64);
+            // There is room: this end is the only one that puts anything in.
+            let _ = self.stages.whole.put(slot.lend());
+        }
+        if came {
+            self.stages.whole_wake.signal();
+        }
+        came
+    }
+
+    fn hand_out_sound(&mut self) {
+        let Some(flow) = self.routes.hear.and_then(|link| self.endpoint.payloads(link)) else { return };
+        let mut heard = false;
+        while let Some(packet) = flow.take_sound() {
+            // A full ring means that the voice thread has not run for 160 ms; what is new then would be late anyway.
+            heard |= self.stages.heard.put(packet).is_ok();
+        }
+        if heard {
+            self.stages.heard_wake.signal();
+        }
+    }
+
+    /// Sends what is due.
+    pub fn transmit(&mut self, now: Instant) {
+        while let Some(batch) = self.endpoint.poll_transmit(now, &mut self.transmit) {
+            self.socket.send(batch.to, &self.transmit[..batch.len], batch.segment_len);
+        }
+    }
+
+    /// The first words to a peer that knows nothing of us yet.
+    pub fn introduce(&mut self, peer: &mut Peer) {
+        peer.told = None;
+        let hello = Control::Hello {
+            version: PROTOCOL_VERSION,
+            station: bounded(&self.name),
+            software: bounded(concat!("visavis ", env!("CARGO_PKG_VERSION"))),
+        };
+        if let Some(flow) = self.endpoint.payloads(peer.link) {
+            // The channel is new and empty.
+            let _ = flow.send_control(&hello);
+        }
+    }
+
+    /// Tells a peer how our camera is, when that changed; whether it did.
+    pub fn tell(&mut self, peer: &mut Peer) -> bool {
+        let state = match (self.media.camera == CameraSpec::None, fault(&self.stages.healths.camera)) {
+            (true, _) => VideoState::Off,
+            (false, Some(why)) => VideoState::Fault { text: bounded(&why) },
+            (false, None) => match self.sent {
+                Some((codec, size)) => VideoState::Working { codec, size },
+                // Nothing was encoded yet.
+                None => return false,
+            },
+        };
+        if peer.told.as_ref() == Some(&state) || !peer.is_here() {
+            return false;
+        }
+        let Some(flow) = self.endpoint.payloads(peer.link) else { return false };
+        if flow.send_control(&Control::Video(state.clone())).is_err() {
+            return false;
+        }
+        peer.told = Some(state);
+        true
+    }
+
+    /// The name of a thread that ended by itself, as an error; and what is wrong with devices, once for each change.
+    ///
+    /// # Errors
+    /// That a thread ended: a bug of ours.
+    pub fn look_after_stages(&mut self) -> Result<(), String> {
+        if let Some(name) = self.stages.ended() {
+            return Err(format!("the {name} thread ended by itself"));
+        }
+        let healths = &self.stages.healths;
+        let all = [&healths.camera, &healths.mic, &healths.screen, &healths.speaker];
+        for (last, (health, device)) in
+            self.logged.iter_mut().zip(all.into_iter().zip(["camera", "microphone", "screen", "loudspeaker"]))
+        {
+            let (state, changes) = health.get();
+            if core::mem::replace(last, changes) == changes {
+                continue;
+            }
+            match state {
+                State::Faulty(fault) => tracing::warn!("{device}: {fault}"),
+                State::Working => tracing::info!("{device}: works"),
+                State::Starting => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits for the port, for the stages, for one of `others`, or until `until`; which of `others` are ready.
+    ///
+    /// # Errors
+    /// What `ppoll(2)` says.
+    pub fn wait<'fd>(
+        &'fd self,
+        others: impl IntoIterator<Item = (BorrowedFd<'fd>, PollFlags)>,
+        until: Option<Instant>,
+    ) -> io::Result<Vec<bool>> {
+        let own = [self.socket.as_fd(), self.net.as_fd()].map(|fd| (fd, PollFlags::POLLIN));
+        let mut fds: Vec<_> = own.into_iter().chain(others).map(|(fd, flags)| PollFd::new(fd, flags)).collect();
+        poll::wait(&mut fds, until)?;
+        Ok(fds[own.len()..].iter().map(poll::is_ready).collect())
+    }
+}
+
+fn bind(port: &PortConfig) -> io::Result<Socket> {
+    let bind = |number| Socket::bind(port.version, port.address, number);
+    match bind(port.number) {
+        Err(e) if port.may_move && e.kind() == io::ErrorKind::AddrInUse => bind(0),
+        bound => bound,
+    }
+}
