@@ -75,7 +75,7 @@ FUZZ_BINS     = $(basename $(notdir $(wildcard tests/fuzz/targets/*.rs)))
 fuzz: setup ## every parser of foreign bytes against random ones (FUZZ_SECONDS=60 each)
 	$(if $(SANITIZER),RUSTC_BOOTSTRAP=1) RUSTFLAGS="$(FUZZ_FLAGS) $(if $(SANITIZER),-Zsanitizer=$(SANITIZER))" \
 		$(CARGO) build --manifest-path tests/fuzz/Cargo.toml --target-dir target/fuzz --release --target $(FUZZ_TARGET)
-	@target/fuzz/$(FUZZ_TARGET)/release/seeds target/fuzz/corpus $(FUZZ_BINS)
+	@target/fuzz/$(FUZZ_TARGET)/release/seeds target/fuzz/corpus $(FUZZ_BINS) 2>target/fuzz/seeds.log || { cat target/fuzz/seeds.log; exit 1; }
 	@set -e; for bin in $(FUZZ_BINS); do \
 		echo "fuzz $$bin, $(FUZZ_SECONDS) s"; \
 		target/fuzz/$(FUZZ_TARGET)/release/$$bin -max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=2048 -max_len=4096 \

@@ -9,15 +9,19 @@ mod codec;
 mod counting;
 mod flow;
 mod present;
+#[allow(dead_code, reason = "other tests want the rest of it")]
+#[path = "../../src/device/file/specimen.rs"]
+mod specimen;
 mod voice;
 
 /// Names as the test harness would give them.
-const TESTS: [(&str, fn()); 6] = [
+const TESTS: [(&str, fn()); 7] = [
     ("counting::the_allocator_counts", the_allocator_counts),
     ("capture::nothing_is_allocated_once_frames_flow", capture::nothing_is_allocated_once_frames_flow),
     ("codec::a_running_video_path_allocates_nothing", codec::a_running_video_path_allocates_nothing),
     ("flow::a_call_in_steady_state_allocates_nothing", flow::a_call_in_steady_state_allocates_nothing),
     ("present::a_picture_is_shown_without_an_allocation", present::a_picture_is_shown_without_an_allocation),
+    ("voice::the_sound_of_a_film_allocates_nothing", voice::the_sound_of_a_film_allocates_nothing),
     ("voice::talking_and_listening_allocate_nothing", voice::talking_and_listening_allocate_nothing),
 ];
 

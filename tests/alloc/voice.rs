@@ -1,10 +1,13 @@
 //! Goal: the voice allocates nothing once it runs. Method: simulated minutes of both directions with loss, jitter, mute, a
-//! stall, a new stream, and every tone at a volume that changes.
+//! stall, a new stream, and every tone at a volume that changes; and a film with sound, many times round.
 
-use crate::counting::allocations;
+use crate::counting::{allocations, during};
+use crate::specimen::{self, Index, Sound};
 use visavis::codec::opus::OpusConfig;
-use visavis::device::audio::{Mic, Speaker};
-use visavis::device::{AudioSink, AudioSource};
+use visavis::device::audio::{Mic, MicSpec, Speaker};
+use visavis::device::camera::{Camera, CameraRequest, CameraSpec};
+use visavis::device::file::FilmTrack;
+use visavis::device::{AudioSink, AudioSource, VideoSource};
 use visavis::media::{PERIOD, SoundPacket};
 use visavis::time::{Duration, Instant};
 use visavis::voice::{Playout, PlayoutConfig, Talk, Tone, Tones, Volume};
@@ -43,4 +46,29 @@ pub fn talking_and_listening_allocate_nothing() {
     assert_eq!(allocations() - before, 0, "in two minutes of both directions");
     assert!(heard > 10_000, "{heard} periods of sound were heard; {:?}", playout.counters());
     assert!(playout.counters().recovered > 0 && playout.counters().streams == 2, "{:?}", playout.counters());
+}
+
+pub fn the_sound_of_a_film_allocates_nothing() {
+    let at = |ms: u64| Instant::from_millis(1_000 + ms);
+    let samples: Vec<i16> = (0..17_640).collect();
+    let sound = Sound::in_avi(1, 44_100, &samples, 1_764);
+    let film = specimen::avi(&vec![vec![0xff, 0xd8, 0, 0]; 8], Index::FromMovi, b"MJPG", &sound);
+    let path = std::env::temp_dir().join(format!("visavis-alloc-{}.avi", std::process::id()));
+    std::fs::write(&path, film).unwrap();
+    let request = CameraRequest { looped: true, ..CameraRequest::default() };
+    let track = FilmTrack { path: path.clone(), clock: request.film.clone() };
+    let picture = Camera::open(&CameraSpec::File(path.clone()), &request, at(0));
+    let sound = Mic::open(&MicSpec::Film, true, Some(&track), at(0));
+    std::fs::remove_file(&path).unwrap();
+    let (mut picture, mut sound) = (picture.unwrap().unwrap(), sound.unwrap());
+    let (mut period, mut heard) = ([0; PERIOD], 0);
+    let mut play = |from: u64, until: u64| {
+        for ms in from..until {
+            drop(picture.capture(at(ms)).unwrap());
+            heard += u64::from(sound.read(at(ms), &mut period).unwrap().is_some());
+        }
+    };
+    play(0, 100);
+    assert_eq!(during(|| play(100, 5_000)), 0, "fifteen times round");
+    assert!(heard > 480, "{heard} periods were heard");
 }

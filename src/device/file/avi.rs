@@ -98,7 +98,7 @@ impl Avi {
 pub fn sound(name: &str, file: &File) -> Result<Option<Pcm>, Fault> {
     let (layout, header) = read_header(name, file)?;
     let Some((number, format)) = streams(&header).1 else { return Ok(None) };
-    let pcm = parse_format(format).map_err(|why| foreign(name, &format!("its sound cannot be played: {why}")))?;
+    let pcm = parse_format(format).map_err(|why| foreign(name, &why, "film.avi"))?;
     let entries = read_entries(name, file, &layout, Wanted { number, kinds: SOUND })?;
     Ok(Some(Pcm::new(pcm, false, entries.iter().map(|entry| (entry.offset, u64::from(entry.len))))))
 }

@@ -22,6 +22,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// threads' clocks are the same, so that only a wait or a new round of the picture makes any difference at all.
 const APART_MAX: Duration = Duration::from_millis(20);
 
+/// The most stretches of sound that are indexed: as many as there are pictures at most, 52 MB.
+const PIECES_MAX: usize = 2_160_000;
+
 /// When the film began that a camera plays: told by its picture, asked by its sound. Clones are the same clock.
 #[derive(Clone, Debug, Default)]
 pub struct FilmClock(Arc<AtomicU64>);
@@ -70,7 +73,7 @@ impl Pcm {
     /// Of stretches, each an offset and a length in bytes, in the order in which they are heard.
     pub fn new(layout: Layout, big_endian: bool, stretches: impl Iterator<Item = (u64, u64)>) -> Pcm {
         let (mut first, mut pieces) = (0u64, Vec::new());
-        for (offset, bytes) in stretches {
+        for (offset, bytes) in stretches.take(PIECES_MAX) {
             let frames = bytes / layout.frame_bytes() as u64;
             if frames > 0 {
                 pieces.push(Piece { offset, first, frames });
@@ -146,7 +149,7 @@ impl FilmSound {
 
     fn seek(&mut self, at: u64) {
         self.at = at;
-        self.piece = self.pcm.pieces.partition_point(|piece| piece.first + piece.frames <= at);
+        self.piece = self.pcm.pieces.partition_point(|piece| piece.first.saturating_add(piece.frames) <= at);
     }
 
     /// Reads the next `frames` sample frames, as many of them as there are.
@@ -223,11 +226,10 @@ fn fade(period: &mut Period, level: impl Fn(f32) -> f32) {
     }
 }
 
-/// A film whose sound cannot be played, why, and what to do about it.
-pub(super) fn foreign(name: &str, why: &str) -> Fault {
-    let remedy = format!(
-        "{why}; only its picture is played. To hear it too: `ffmpeg -i FILE -c:v copy -c:a pcm_s16le film.mov`"
-    );
+/// A film whose sound cannot be played, why, and what to do about it: the same film, written into a file of that name.
+pub(super) fn foreign(name: &str, why: &str, file: &str) -> Fault {
+    let remedy =
+        format!("{why}; only its picture is played. To hear it too: `ffmpeg -i FILE -c:v copy -c:a pcm_s16le {file}`");
     Fault::plain(FaultKind::Unusable, name, "play its sound", remedy)
 }
 

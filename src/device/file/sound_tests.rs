@@ -6,6 +6,8 @@ use super::super::tests::memory_file;
 use super::super::{FileSource, FilmClock};
 use super::*;
 use crate::device::VideoSource;
+use crate::device::audio::{Mic, MicSpec};
+use crate::device::camera::CameraSpec;
 use crate::media::PERIOD;
 use crate::media::tests::goertzel;
 use std::os::fd::AsRawFd;
@@ -160,4 +162,21 @@ fn what_is_not_pcm_is_named_with_what_to_do() {
         let text = fault.to_string();
         assert!(text.contains(name) && text.contains("only its picture") && text.contains("pcm_s16le"), "{text}");
     }
+}
+
+#[test]
+fn a_film_brings_its_sound_by_itself_if_it_can_be_played() {
+    let spoken = avi(1, &Sound::in_avi(1, 48_000, &counted(960), 960));
+    let foreign = mp4(&Sound::in_mp4(b"mp4a", 48_000, &[1; 9], 9, &[]));
+    let silent = b"YUV4MPEG2 W16 H16 F25:1\n".to_vec();
+    for (film, wanted) in [(spoken, Some(MicSpec::Film)), (foreign, None), (silent, None)] {
+        let file = memory_file(&film);
+        let path = PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()));
+        assert_eq!(MicSpec::of_camera(&CameraSpec::File(path.clone())), wanted);
+        let track = FilmTrack { path, clock: begun() };
+        assert_eq!(Mic::open(&MicSpec::Film, false, Some(&track), START).is_ok(), wanted.is_some());
+    }
+    assert_eq!(MicSpec::of_camera(&CameraSpec::Pattern), None);
+    let fault = Mic::open(&MicSpec::Film, false, None, START).unwrap_err();
+    assert!(fault.to_string().contains("--camera file:PATH"), "{fault}");
 }

@@ -24,7 +24,7 @@ use std::os::unix::fs::FileExt;
 /// Where a film's sound is; `None` where it has none.
 pub fn sound(name: &str, file: &File) -> Result<Option<Pcm>, Fault> {
     let (table, end) = contents::read(name, file)?;
-    sound::parse(&table, end).transpose().map_err(|why| foreign(name, &why))
+    sound::parse(&table, end).transpose().map_err(|why| foreign(name, &why, "film.mov"))
 }
 
 /// An MP4 file, played.

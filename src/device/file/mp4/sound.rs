@@ -56,8 +56,7 @@ fn parse_entry(fourcc: [u8; 4], entry: &[u8]) -> Result<(Layout, bool), String> 
     let iso = || find(inner, b"pcmC").and_then(|c| Some((c.get(4)? & 1 == 0, u32::from(*c.get(5)?))));
     let (is_float, big_endian, bits) = match &fourcc {
         b"sowt" => (false, false, bits),
-        // One byte a sample is signed here, as nothing else is.
-        b"twos" if bits == 16 => (false, true, bits),
+        b"twos" => (false, true, bits),
         b"raw " if bits == 8 => (false, false, bits),
         b"in24" => (false, !is_little, 24),
         b"in32" => (false, !is_little, 32),
@@ -70,6 +69,7 @@ fn parse_entry(fourcc: [u8; 4], entry: &[u8]) -> Result<(Layout, bool), String> 
         _ => return Err(format!("its sound is {}, and only PCM is played", coding(fourcc))),
     };
     let format = match (is_float, bits) {
+        // One byte a sample is signed in all the others, as nothing else is.
         (false, 8) if &fourcc == b"raw " => SampleFormat::U8,
         (false, 16) => SampleFormat::S16,
         (false, 24) => SampleFormat::S24Packed,
