@@ -429,7 +429,8 @@ impl Intercom {
         self.state_since = now;
         let names: Vec<_> = peers.iter().map(|key| self.house.name_of(key)).collect();
         let peer = (!names.is_empty()).then(|| names.join(", "));
-        self.chronicle.publish(now, Happening::State { state: word.into(), peer });
+        let reason = show::why_ended(self.call.state());
+        self.chronicle.publish(now, Happening::State { state: word.into(), peer, reason });
         self.told_state = (word.into(), peers);
         self.wake_screen(now);
     }

@@ -207,6 +207,11 @@ pub(super) fn words(state: &State) -> (&'static str, Vec<PublicKey>) {
     }
 }
 
+/// Why the call ended, while the state is that it did.
+pub(super) fn why_ended(state: &State) -> Option<String> {
+    if let State::Ended(ended) = state { Some(reason(&ended.why)) } else { None }
+}
+
 /// Why a call ended, in a few words: for the journal.
 pub(super) fn reason(why: &call::Ending) -> String {
     use call::Ending;

@@ -85,6 +85,7 @@ impl Intercom {
             uptime_s: now.since(self.started_at).as_secs(),
             state: state.into(),
             peer: (!names.is_empty()).then(|| names.join(", ")),
+            reason: show::why_ended(self.call.state()),
             state_for_s: now.since(self.state_since).as_secs(),
             muted: self.call.is_muted(),
             volume_percent: self.volume_percent,
