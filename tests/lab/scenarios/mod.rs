@@ -8,6 +8,7 @@ mod call_one_way;
 mod camera_mjpeg;
 mod camera_unplugged;
 mod devices;
+mod intercom;
 mod network_cut;
 mod peer_frozen;
 mod peer_killed;
@@ -59,6 +60,7 @@ pub const ALL: &[Scenario] = &[
     scenario("network_cut", 120, network_cut::play, "the network is gone for 10 s"),
     scenario("peer_killed", 120, peer_killed::play, "a station dies and is started again"),
     scenario("peer_frozen", 120, peer_frozen::play, "a station stands still for 10 s and shows nothing old"),
+    scenario("intercom", 180, intercom::play, "the door rings, the kitchen sees, answers, opens and is hung up on"),
     Scenario {
         under_systemd: true,
         ..scenario("appliance", 120, appliance::play, "installed, and started by systemd in its sandbox")
