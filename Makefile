@@ -110,11 +110,9 @@ install: ## the program, its unit, users and device rules, man pages and complet
 	$(PROGRAM) completion zsh >$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_visavis
 	$(PROGRAM) completion fish >$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/visavis.fish
 	test -e $(DESTDIR)/etc/visavis/station.toml || install -D -m 644 deploy/station.toml $(DESTDIR)/etc/visavis/station.toml
-	test -e $(DESTDIR)/etc/visavis/station.env || install -D -m 640 deploy/station.env $(DESTDIR)/etc/visavis/station.env
 ifeq ($(DESTDIR),)
 	systemd-sysusers visavis.conf
 	systemd-tmpfiles --create visavis.conf
-	chgrp visavis /etc/visavis/station.env
 	udevadm control --reload && udevadm trigger
 	systemctl daemon-reload
 endif

@@ -5,8 +5,11 @@
 //! ```text
 //!  camera ──V4L2──▶ capture ═leases═▶ compress ═packets═▶ ┐                       ┌ ═frames═▶ expand ═newest═▶ present ──KMS──▶ screen
 //!                                                         ├ net loop: link ⇄ UDP ⇄│
-//!  mic ──ALSA──▶ voice: echo, gain, Opus ═══════packets══▶┘     call · timers     └ ═packets═▶ voice: playout, drift ──ALSA──▶ speaker
+//!  mic ──ALSA──▶ voice: Opus ═══════════════════packets══▶┘ call · panel · timers └ ═packets═▶ voice: playout, drift ──ALSA──▶ speaker
 //! ```
+//!
+//! There are two net loops over the same switchboard: [`Chat`](station::Chat) with one other station, and the
+//! [`Intercom`](station::Intercom) of a house, in which [`call`] decides who rings whom.
 //!
 //! **A thread per clock, not per function.** The sensor, the sound card, the screen and the network each have a clock;
 //! so there are `capture`, `compress`, `expand`, `present`, `voice` and the net loop. Video codecs never run on the net
@@ -35,7 +38,7 @@
 //! | [`call`] | what is asked of a station, and what becomes of it | identity, wire, media, time |
 //! | [`sys`] | the kernel's calls that no crate covers, and the clock | time |
 //! | [`find`] | stations find each other by name; where a peer may be | identity, wire, sys |
-//! | [`device`] | thin edges: `v4l2`, `alsa`, `drm`, `fbdev`, `keys`, `file`, `pattern`, `tone`, … | sys, media, time, ring, codec |
+//! | [`device`] | thin edges: `v4l2`, `alsa`, `drm`, `fbdev`, `gpio`, `keys`, `touch`, `file`, `pattern`, … | sys, media, time, ring, codec |
 //! | [`panel`] | buttons, keys, touches, lamps, the door's strike, and the control socket | call, device, sys, time |
 //! | [`stage`] | the thread bodies | device, ring, codec, voice, card, stats, sys, media, time |
 //! | [`station`] | wiring, net loop, supervision, report | everything below |

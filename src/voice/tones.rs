@@ -19,8 +19,8 @@ pub enum Tone {
     RingBack,
     /// It is in a call already: 425 Hz, 480 on, 480 off (E.180's busy tone, as in Germany).
     Busy,
-    /// Somebody is at the door: a gong of two notes, 659 and 523 Hz, each with its octave, dying away over 700 and
-    /// 1,300; then 3 s of silence.
+    /// The door stands open, or somebody at it: a gong of two notes, 659 and 523 Hz, each with its octave, over 700 and
+    /// 1,300, dying away; then 3 s of silence.
     Door,
     /// The call cannot be: 950, 1,400 and 1,800 Hz of 330 each, then 1,000 off (E.180's special information tone).
     Error,
