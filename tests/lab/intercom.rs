@@ -155,24 +155,14 @@ impl Intercom {
 
     /// Begins to pair, or joins a pairing that has begun: gives its words, and the wait for its end.
     pub fn pair(&self) -> Outcome<(String, PairWait)> {
-        let file = format!("{RUN}/{}.pair", self.name);
-        let child = Command::new(PROGRAM)
-            .args(["pair", "--socket", &self.socket()])
-            .stdin(Stdio::null())
-            .stdout(File::create(&file)?)
-            .spawn()?;
+        let wait = PairWait::start(self, &[])?;
         let words = || {
-            let said = fs::read_to_string(&file).ok()?;
+            let said = fs::read_to_string(&wait.file).ok()?;
             let line = said.lines().find_map(|line| line.trim().strip_prefix("visavis pair "))?;
             Some(line.to_string())
         };
         let (words, _) = wait_for("pairing begins", PATIENCE, words)?;
-        Ok((words, PairWait { child, file }))
-    }
-
-    /// Pairs by the code of another station, typed here.
-    pub fn pair_with(&self, words: &str, address: &str) -> Outcome {
-        run(&format!("{PROGRAM} pair --socket {} --at {address} {words}", self.socket())).map(drop)
+        Ok((words, wait))
     }
 
     /// The folder of its key, book and journal.
@@ -225,6 +215,18 @@ pub struct PairWait {
 }
 
 impl PairWait {
+    /// `visavis pair` with what else is typed.
+    fn start(station: &Intercom, typed: &[&str]) -> Outcome<PairWait> {
+        let file = format!("{RUN}/{}.pair", station.name);
+        let child = Command::new(PROGRAM)
+            .args(["pair", "--socket", &station.socket()])
+            .args(typed)
+            .stdin(Stdio::null())
+            .stdout(File::create(&file)?)
+            .spawn()?;
+        Ok(PairWait { child, file })
+    }
+
     /// Waits for the end; gives the name of the station that was paired with.
     pub fn finish(mut self) -> Outcome<String> {
         let (status, _) = wait_for("pairing ends", PATIENCE, || self.child.try_wait().ok().flatten())?;
@@ -248,8 +250,8 @@ impl Drop for PairWait {
 /// Makes two stations known to each other by the words of the one, typed at the other, which is told where it is.
 pub fn make_known(one: &Intercom, other: &Intercom, address: &str) -> Outcome {
     let (words, wait) = one.pair()?;
-    other.pair_with(&words, address)?;
-    assert_eq!(wait.finish()?, other.name);
+    let typed = PairWait::start(other, &["--at", address, &words])?;
+    assert_eq!([wait.finish()?, typed.finish()?], [other.name, one.name]);
     Ok(())
 }
 

@@ -83,6 +83,12 @@ impl Photo {
         row(top) * (1.0 - below) + row(bottom) * below
     }
 
+    /// Luma of all pixels, in video range, row by row: as a camera sees them.
+    pub fn luma(&self) -> Vec<u8> {
+        let row = |row| (0..self.width as usize).map(move |x| luma((self.pixel)(row, x)).round() as u8);
+        self.bytes.chunks_exact(self.pitch).take(self.height as usize).flat_map(row).collect()
+    }
+
     /// What is to be seen, if the clip or the camera's picture fills the screen: both have its shape.
     pub fn sight(&self) -> Sight {
         self.sight_within(Region::WHOLE)

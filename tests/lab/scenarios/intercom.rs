@@ -52,7 +52,7 @@ pub fn play(_: &Order) -> Outcome<String> {
     door.stop()?;
     kitchen.stop()?;
     Ok(format!(
-        "from the press the lamp in {} ms, the caller's picture in {} ms; from the answer pictures both ways in {} ms; \\
+        "from the press the lamp in {} ms, the caller's picture in {} ms; from the answer pictures both ways in {} ms; \
          the strike was on for {} ms of {}",
         lit.as_millis(),
         early.as_millis(),
