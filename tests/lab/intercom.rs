@@ -20,7 +20,11 @@ const GOODBYE: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub struct Intercom {
     pub name: &'static str,
-    end: End,
+    socket: String,
+    /// The folder of its key, book and journal.
+    pub state: String,
+    /// Whose namespace it is started in; the machine's own without one.
+    end: Option<End>,
     child: Option<Child>,
     /// `visavis watch`, for as long as the station runs.
     watcher: Option<Child>,
@@ -29,21 +33,36 @@ pub struct Intercom {
 impl Intercom {
     /// Writes `config` down and starts the station in the namespace of `end`; waits until it answers. Its name need not
     /// be in the configuration.
-    pub fn start(end: End, name: &'static str, config: &str) -> Outcome<Intercom> {
-        let mut intercom = Intercom { name, end, child: None, watcher: None };
+    pub fn start(end: impl Into<Option<End>>, name: &'static str, config: &str) -> Outcome<Intercom> {
+        let (socket, state) = (format!("/run/{name}.sock"), format!("/run/visavis-{name}"));
+        let mut intercom = Intercom { name, socket, state, end: end.into(), child: None, watcher: None };
         let (before, after) = config.split_once("[station]\n").unwrap_or(("", config));
         fs::write(intercom.config(), format!("{before}[station]\nname = \"{name}\"\n{after}"))?;
         intercom.start_again()?;
         Ok(intercom)
     }
 
+    /// The station that is installed on this machine, which systemd starts and ends.
+    pub fn installed() -> Intercom {
+        let (socket, state) = ("/run/visavis/control.sock".into(), "/var/lib/visavis".into());
+        // The machine's name is the station's.
+        Intercom { name: "lab", socket, state, end: None, child: None, watcher: None }
+    }
+
     /// Starts it once more, as systemd would.
     pub fn start_again(&mut self) -> Outcome {
         // What earlier runs of the same station said stays in the log.
         let log = File::options().create(true).append(true).open(self.log_file())?;
-        let child = Command::new("ip")
-            .args(["netns", "exec", self.end.name(), PROGRAM, "run", "--config", &self.config()])
-            .args(["--state", &self.state(), "--socket", &self.socket()])
+        let mut command = match self.end {
+            Some(end) => {
+                let mut command = Command::new("ip");
+                command.args(["netns", "exec", end.name(), PROGRAM]);
+                command
+            }
+            None => Command::new(PROGRAM),
+        };
+        let child = command
+            .args(["run", "--config", &self.config(), "--state", &self.state, "--socket", &self.socket])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)
@@ -56,7 +75,7 @@ impl Intercom {
         .0?;
         let events = File::options().create(true).append(true).open(self.events_file())?;
         let watcher = Command::new(PROGRAM)
-            .args(["watch", "--json", "--socket", &self.socket()])
+            .args(["watch", "--json", "--socket", &self.socket])
             .stdin(Stdio::null())
             .stdout(events)
             .spawn()?;
@@ -93,12 +112,12 @@ impl Intercom {
 
     /// Does something: the words of `visavis ctl`.
     pub fn act(&self, action: &str) -> Outcome {
-        run(&format!("{PROGRAM} ctl --socket {} {action}", self.socket())).map(drop)
+        run(&format!("{PROGRAM} ctl --socket {} {action}", self.socket)).map(drop)
     }
 
     /// What `visavis status` says.
     pub fn status(&self) -> Outcome<Value> {
-        Ok(serde_json::from_str(&run(&format!("{PROGRAM} status --json --socket {}", self.socket()))?)?)
+        Ok(serde_json::from_str(&run(&format!("{PROGRAM} status --json --socket {}", self.socket))?)?)
     }
 
     /// Waits until its status is as `is_so` looks for; gives it, and how long that took.
@@ -145,12 +164,12 @@ impl Intercom {
     }
 
     fn records(&self) -> Outcome<Vec<Value>> {
-        json_lines(&run(&format!("{PROGRAM} log --json --state {}", self.state()))?)
+        json_lines(&run(&format!("{PROGRAM} log --json --state {}", self.state))?)
     }
 
     /// What `visavis peers` is asked or told.
     pub fn peers(&self, words: &str) -> Outcome<String> {
-        run(&format!("{PROGRAM} peers --state {} {words}", self.state()))
+        run(&format!("{PROGRAM} peers --state {} {words}", self.state))
     }
 
     /// Begins to pair, or joins a pairing that has begun: gives its words, and the wait for its end.
@@ -165,11 +184,6 @@ impl Intercom {
         Ok((words, wait))
     }
 
-    /// The folder of its key, book and journal.
-    pub fn state(&self) -> String {
-        format!("/run/visavis-{}", self.name)
-    }
-
     /// What it says to standard error.
     pub fn log_file(&self) -> String {
         format!("{RUN}/{}.log", self.name)
@@ -177,10 +191,6 @@ impl Intercom {
 
     fn config(&self) -> String {
         format!("{RUN}/{}.toml", self.name)
-    }
-
-    fn socket(&self) -> String {
-        format!("/run/{}.sock", self.name)
     }
 
     fn events_file(&self) -> String {
@@ -219,7 +229,7 @@ impl PairWait {
     fn start(station: &Intercom, typed: &[&str]) -> Outcome<PairWait> {
         let file = format!("{RUN}/{}.pair", station.name);
         let child = Command::new(PROGRAM)
-            .args(["pair", "--socket", &station.socket()])
+            .args(["pair", "--socket", &station.socket])
             .args(typed)
             .stdin(Stdio::null())
             .stdout(File::create(&file)?)

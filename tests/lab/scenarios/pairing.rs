@@ -62,14 +62,14 @@ fn config(end: End) -> String {
 
 /// The private key is its owner's alone, and neither it nor a code is in anything that the station said.
 fn secrets_are_kept(station: &Intercom, codes: &[&str]) -> Outcome {
-    let file = format!("{}/identity.key", station.state());
+    let file = format!("{}/identity.key", station.state);
     assert_eq!(fs::metadata(&file)?.permissions().mode() & 0o777, 0o600, "{file}");
     let text = fs::read_to_string(&file)?;
     let key = text.split_whitespace().last().ok_or("an empty key file")?;
     assert!(key.len() >= 43, "a key of 32 bytes is longer than {} letters", key.len());
     let log = fs::read_to_string(station.log_file())?;
     // What the watcher was told is in the run folder too; what the station wrote down for itself is in its state.
-    let kept = run(&format!("grep -r --text -h . {} --exclude=identity.key", station.state()))?;
+    let kept = run(&format!("grep -r --text -h . {} --exclude=identity.key", station.state))?;
     let told = station.events()?.iter().map(|event| event.to_string()).collect::<String>();
     assert!(log.contains("paired with"), "the log says nothing of it: {log}");
     for said in [log, kept, told] {
