@@ -126,7 +126,7 @@ impl Finder {
         if announced.what == announcement {
             return;
         }
-        // Taken back first: `mdns-sd` does not tell its users of a text that is what it was before the last change. The
+        // Taken back first: a text that goes back to what it was before was seen not to reach others. The
         // thread says the new one when the farewell has been heard.
         self.shared.unregister(&announced.what);
         *announced = Announced { changed: true, ..Announced::now(announcement) };

@@ -36,7 +36,7 @@ pub const PROOF_WITHIN: Duration = Duration::from_secs(30);
 /// of a link calls as many, and each costs a key derivation of some 0.15 s on a Pi Zero 2 W.
 pub const CODES_MAX: usize = 8;
 /// Handshake datagrams with a wrong first MAC after which pairing ends: with eight codes that count, guessing that many
-/// succeeds once in 2⁴⁷ times. A house where twenty others pair at once causes a tenth of them.
+/// succeeds once in 2⁴⁷ times. A neighbour who tries all of its eight codes here for five minutes causes some 800.
 pub const GUESSES_MAX: u64 = 1 << 16;
 
 /// What is to be done next.

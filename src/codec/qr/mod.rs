@@ -1,12 +1,13 @@
 //! QR codes (ISO/IEC 18004) in a camera's picture, by `rqrr`.
 //!
-//! A look at 640x480 takes about 6 ms here, by estimate 0.1 s on a Pi Zero 2 W: the caller says how often it looks, and
-//! does so outside of any thread that media waits for.
+//! A look at 640x480 took 17 ms at the median and 106 ms at the worst, of 1,291 pictures full of finder patterns, on one
+//! thread of a Xeon with little optimisation; a Pi Zero 2 W needs ten times that, by estimate. So the caller says how often
+//! it looks, and does so outside of any thread that media waits for.
 //!
-//! **A hostile picture can make `rqrr` panic, or keep it busy for minutes**: its search for the alignment pattern goes on
-//! over an area that follows from three corners, without a bound. Panics are caught here, and counted as nothing seen. The
-//! time is not bounded: so a look belongs into a thread of its own, which nobody waits for. Who can hold such a picture
-//! before the camera while it is reading for a code can as well hold a hand before it.
+//! **A hostile picture might make `rqrr` panic, or keep it busy for minutes**: by its source, the search for the alignment
+//! pattern goes on over an area that follows from three corners, without a bound. (None of those pictures did.) Panics are
+//! caught here, and counted as nothing seen. The time is not bounded: so a look belongs into a thread of its own, which
+//! nobody waits for. Who can hold such a picture before the camera while it reads for a code can as well hold a hand there.
 
 use crate::media::Size;
 use core::fmt;

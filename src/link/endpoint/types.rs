@@ -9,7 +9,7 @@ use core::fmt;
 use core::net::SocketAddr;
 
 /// Links that an endpoint keeps at once: one for each station of the address book, whether it is there or not, one for
-/// pairing, and one for another program of this station. A link that waits is 3 kB and one try in three seconds.
+/// pairing, and one for another program of this station. A link that waits is a few kB and one try in three seconds.
 pub const LINKS_MAX: usize = PEERS_MAX + 2;
 /// Addresses at which a link looks for its peer: IPv4 and IPv6, on a few networks.
 pub const ADDRESSES_MAX: usize = 8;

@@ -213,20 +213,12 @@ impl Intercom {
         match event {
             Event::Connected { peer, address } | Event::Replaced { peer, address } => {
                 if neighbour.peer.met != Some(peer) || !neighbour.peer.is_here() {
-                    let is_new = neighbour.peer.met != Some(peer);
-                    neighbour.peer.replace(now, peer);
-                    (neighbour.since, neighbour.version) = (now, 0);
-                    // It is here once its hello has said that it knows calls.
-                    self.call.handle_presence(now, key, false);
-                    if is_new {
-                        self.call.handle_restart(now, key);
-                    }
+                    neighbour.since = now;
                     self.chronicle.publish(now, Happening::LinkUp { peer: name, address: address.to_string() });
                 }
+                neighbour.peer.replace(now, peer);
                 self.house.reached(link, address);
-                if let Some(neighbour) = self.house.by_link(link) {
-                    self.board.introduce(&mut neighbour.peer, PROTOCOL_VERSION);
-                }
+                self.begin_anew(now, link);
                 if let Some(meeting) = &mut self.meeting {
                     meeting.handle_known(&key);
                 }
@@ -257,6 +249,16 @@ impl Intercom {
         self.housekeeping_at = now;
     }
 
+    /// What was said over a link is gone, since its other end began anew: another run of the program there, or, where both
+    /// called at once, the second of two conversations. It is here again once its hello has said that it knows calls.
+    fn begin_anew(&mut self, now: Instant, link: LinkId) {
+        let Some(neighbour) = self.house.by_link(link) else { return };
+        neighbour.version = 0;
+        self.call.handle_presence(now, neighbour.key, false);
+        self.call.handle_restart(now, neighbour.key);
+        self.board.introduce(&mut neighbour.peer, PROTOCOL_VERSION);
+    }
+
     fn lose(&mut self, now: Instant, link: LinkId, reason: String) {
         let Some(neighbour) = self.house.by_link(link) else { return };
         neighbour.peer.leave(now);
@@ -284,11 +286,7 @@ impl Intercom {
                 }
                 self.housekeeping_at = now;
             }
-            FlowEvent::PeerRestarted => {
-                neighbour.version = 0;
-                self.board.introduce(&mut neighbour.peer, PROTOCOL_VERSION);
-                self.call.handle_restart(now, key);
-            }
+            FlowEvent::PeerRestarted => self.begin_anew(now, link),
             FlowEvent::KeyFrameWanted => {
                 if self.board.routes().picture_to.contains(&link) {
                     self.board.stages.knobs.ask_key_frame();
@@ -491,10 +489,12 @@ impl Intercom {
         }
         self.told_faults = faults;
         let strangers = self.board.endpoint.stats().refused_stranger.get();
-        if strangers > self.told_strangers {
+        // Of two that pair, the one that has written down the other first calls as a stranger for a moment.
+        let is_pairing = self.meeting.as_ref().is_some_and(Meeting::is_open);
+        if strangers > self.told_strangers && !is_pairing {
             self.chronicle.note_stranger(strangers - self.told_strangers);
-            self.told_strangers = strangers;
         }
+        self.told_strangers = strangers;
     }
 
     fn show(&mut self, now: Instant) {
