@@ -155,6 +155,10 @@ sentences! {
     paging,
     /// The other side put us on hold.
     held_by,
+    /// The door was released.
+    door_open,
+    /// The door was not released, though somebody here wanted it.
+    door_shut,
     /// Our microphone is off.
     muted,
     /// Theirs is.

@@ -37,6 +37,8 @@ pub const SENTENCES: Sentences = Sentences {
     page_from: "来自{name}的广播",
     paging: "正在向{name}广播",
     held_by: "{name}已保持通话",
+    door_open: "门已打开",
+    door_shut: "门没有打开",
     muted: "麦克风已关闭",
     muted_there: "对方已静音",
     weak_network: "网络信号弱",

@@ -37,6 +37,8 @@ pub const SENTENCES: Sentences = Sentences {
     page_from: "Announcement from {name}",
     paging: "Speaking to {name}",
     held_by: "On hold by {name}",
+    door_open: "The door is open",
+    door_shut: "The door stays shut",
     muted: "Microphone off",
     muted_there: "Other side muted",
     weak_network: "Weak network",

@@ -37,6 +37,8 @@ pub const SENTENCES: Sentences = Sentences {
     page_from: "Annonce de {name}",
     paging: "Annonce à {name}",
     held_by: "Mis en attente par {name}",
+    door_open: "La porte est ouverte",
+    door_shut: "La porte reste fermée",
     muted: "Micro coupé",
     muted_there: "Muet en face",
     weak_network: "Réseau faible",

@@ -37,6 +37,8 @@ pub const SENTENCES: Sentences = Sentences {
     page_from: "Durchsage von {name}",
     paging: "Durchsage an {name}",
     held_by: "Gehalten von {name}",
+    door_open: "Die Tür ist offen",
+    door_shut: "Die Tür bleibt zu",
     muted: "Mikrofon aus",
     muted_there: "Gegenseite stumm",
     weak_network: "Schwaches Netz",

@@ -37,6 +37,8 @@ pub const SENTENCES: Sentences = Sentences {
     page_from: "Aviso de {name}",
     paging: "Aviso a {name}",
     held_by: "En espera por {name}",
+    door_open: "La puerta está abierta",
+    door_shut: "La puerta no se abre",
     muted: "Micrófono apagado",
     muted_there: "Silencio al otro lado",
     weak_network: "Red débil",
