@@ -42,13 +42,15 @@ pub struct Plan {
     /// How the clip comes out of the cameras.
     pub feed: Feed,
     pub codec: &'static str,
+    /// For how long there may be a newer picture than the one that is shown.
+    pub stale: Duration,
     /// The near end's camera is vivid's first instead of one that shows the clip.
     pub vivid: bool,
 }
 
 impl Default for Plan {
     fn default() -> Plan {
-        Plan { ip: Ip::V6, feed: Feed::Raw, codec: "h264", vivid: false }
+        Plan { ip: Ip::V6, feed: Feed::Raw, codec: "h264", stale: STALE, vivid: false }
     }
 }
 
@@ -158,7 +160,7 @@ impl Call {
     /// Waits until the screen at `end` shows the other end live; gives how long that took.
     pub fn wait_live(&mut self, end: End) -> Outcome<Duration> {
         self.wait_sight(end, "the other end live", |call, look| match look.sight {
-            Sight::Clip { .. } => call.lag(end, look).is_some_and(|lag| lag < STALE),
+            Sight::Clip { .. } => call.lag(end, look).is_some_and(|lag| lag < call.plan.stale),
             Sight::Bars => call.plan.vivid && end == End::Far,
             _ => false,
         })
@@ -215,7 +217,7 @@ impl Call {
         }
         player.newest()?;
         watch.ages.sort();
-        if watch.is_live() { Ok(watch) } else { Err(format!("not live: {watch}").into()) }
+        if watch.is_live(self.plan.stale) { Ok(watch) } else { Err(format!("not live: {watch}").into()) }
     }
 
     /// Fails unless the loudspeaker at `end` plays what the room at the other end says, and not its own.
@@ -295,9 +297,9 @@ impl Watch {
     }
 
     /// Whether the picture moved, and was there, whole, in order and young each time.
-    fn is_live(&self) -> bool {
+    fn is_live(&self, stale: Duration) -> bool {
         let enough = self.frames >= FRAMES_LEAST && self.gone == 0;
-        enough && !self.back && self.worst_db >= WHOLE_DB && self.longest_lag < STALE
+        enough && !self.back && self.worst_db >= WHOLE_DB && self.longest_lag < stale
     }
 
     /// The age that half of the looks found or less.
