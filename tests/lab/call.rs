@@ -18,9 +18,11 @@ use std::time::{Duration, Instant};
 
 /// How long anything may take that ought to come by itself. It tells "slow on a busy machine" from "never".
 pub const PATIENCE: Duration = Duration::from_secs(20);
-/// A picture is not live if the camera has had a newer one for this long. A station keeps well below. The picture's age
-/// itself would also count the times at which the whole machine, camera and all, stands still among builds.
-pub const STALE: Duration = Duration::from_millis(500);
+/// No picture may be shown when the camera has had a newer one for this long. A station keeps well below; but the machine
+/// may stand still among builds for half of it, or a key frame lose a packet too. Queues that hold old pictures hold more.
+pub const STALE: Duration = Duration::from_secs(1);
+/// And half of the pictures must be younger than this: three frame times of the clip, where one is usual.
+const MEDIAN_AGE_MAX: Duration = Duration::from_millis(200);
 /// How long a screen is watched: 60 frames of the clip, and enough for a queue that grows to be seen.
 pub const LOOK: Duration = Duration::from_secs(4);
 /// Frames that must be seen in that time. A looker-on who shares the one core may miss many, a frozen picture is one.
@@ -42,15 +44,13 @@ pub struct Plan {
     /// How the clip comes out of the cameras.
     pub feed: Feed,
     pub codec: &'static str,
-    /// For how long there may be a newer picture than the one that is shown.
-    pub stale: Duration,
     /// The near end's camera is vivid's first instead of one that shows the clip.
     pub vivid: bool,
 }
 
 impl Default for Plan {
     fn default() -> Plan {
-        Plan { ip: Ip::V6, feed: Feed::Raw, codec: "h264", stale: STALE, vivid: false }
+        Plan { ip: Ip::V6, feed: Feed::Raw, codec: "h264", vivid: false }
     }
 }
 
@@ -160,7 +160,7 @@ impl Call {
     /// Waits until the screen at `end` shows the other end live; gives how long that took.
     pub fn wait_live(&mut self, end: End) -> Outcome<Duration> {
         self.wait_sight(end, "the other end live", |call, look| match look.sight {
-            Sight::Clip { .. } => call.lag(end, look).is_some_and(|lag| lag < call.plan.stale),
+            Sight::Clip { .. } => call.lag(end, look).is_some_and(|lag| lag < STALE),
             Sight::Bars => call.plan.vivid && end == End::Far,
             _ => false,
         })
@@ -217,7 +217,7 @@ impl Call {
         }
         player.newest()?;
         watch.ages.sort();
-        if watch.is_live(self.plan.stale) { Ok(watch) } else { Err(format!("not live: {watch}").into()) }
+        if watch.is_live() { Ok(watch) } else { Err(format!("not live: {watch}").into()) }
     }
 
     /// Fails unless the loudspeaker at `end` plays what the room at the other end says, and not its own.
@@ -297,9 +297,10 @@ impl Watch {
     }
 
     /// Whether the picture moved, and was there, whole, in order and young each time.
-    fn is_live(&self, stale: Duration) -> bool {
+    fn is_live(&self) -> bool {
         let enough = self.frames >= FRAMES_LEAST && self.gone == 0;
-        enough && !self.back && self.worst_db >= WHOLE_DB && self.longest_lag < stale
+        let fresh = self.longest_lag < STALE && self.median_age() < MEDIAN_AGE_MAX;
+        enough && !self.back && self.worst_db >= WHOLE_DB && fresh
     }
 
     /// The age that half of the looks found or less.
