@@ -18,9 +18,11 @@ use std::time::{Duration, Instant};
 
 /// How long anything may take that ought to come by itself. It tells "slow on a busy machine" from "never".
 pub const PATIENCE: Duration = Duration::from_secs(20);
-/// A picture is not live if the camera has had a newer one for this long. A station keeps well below. The picture's age
-/// itself would also count the times at which the whole machine, camera and all, stands still among builds.
-pub const STALE: Duration = Duration::from_millis(500);
+/// No picture may be shown when the camera has had a newer one for this long. A station keeps well below; but the machine
+/// may stand still among builds for half of it, or a key frame lose a packet too. Queues that hold old pictures hold more.
+pub const STALE: Duration = Duration::from_secs(1);
+/// And half of the pictures must be younger than this: three frame times of the clip, where one is usual.
+const MEDIAN_AGE_MAX: Duration = Duration::from_millis(200);
 /// How long a screen is watched: 60 frames of the clip, and enough for a queue that grows to be seen.
 pub const LOOK: Duration = Duration::from_secs(4);
 /// Frames that must be seen in that time. A looker-on who shares the one core may miss many, a frozen picture is one.
@@ -304,7 +306,8 @@ impl Watch {
     /// Whether the picture moved, and was there, whole, in order and young each time.
     fn is_live(&self) -> bool {
         let enough = self.frames >= FRAMES_LEAST && self.gone == 0;
-        enough && !self.back && self.worst_db >= WHOLE_DB && self.longest_lag < STALE
+        let fresh = self.longest_lag < STALE && self.median_age() < MEDIAN_AGE_MAX;
+        enough && !self.back && self.worst_db >= WHOLE_DB && fresh
     }
 
     /// The age that half of the looks found or less.

@@ -2,14 +2,14 @@
 
 use super::End;
 use crate::Outcome;
-use crate::command::run;
+use crate::command::{run, wait_for};
 use crate::judge::clip;
 use std::fs::File;
 use std::io::Write;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use v4l::video::Output;
 use v4l::{Device, Format, FourCC};
 
@@ -57,6 +57,9 @@ pub enum Feed {
     Mjpeg,
 }
 
+/// It takes two frame times, on a machine that has time.
+const FED_WITHIN: Duration = Duration::from_secs(10);
+
 /// Plays the clip into a v4l2loopback camera in real time, until dropped.
 #[derive(Debug)]
 pub struct Player {
@@ -75,7 +78,7 @@ struct Shared {
 }
 
 impl Player {
-    /// Starts to play from frame 0 into the camera of `end`.
+    /// Starts to play from frame 0 into the camera of `end`, which is one from then on.
     pub fn start(end: End, feed: Feed) -> Outcome<Player> {
         let mut device = Device::with_path(LOOPBACK[end.index()])?;
         let fourcc = FourCC::new(if feed == Feed::Raw { b"YU12" } else { b"MJPG" });
@@ -90,7 +93,11 @@ impl Player {
                 }
             }
         });
-        Ok(Player { shared, thread: Some(thread) })
+        let player = Player { shared, thread: Some(thread) };
+        // With its first frame the driver makes the buffers anew: nobody must have asked for them before.
+        let is_fed = || player.newest().map(|newest| (newest > 0).then_some(())).transpose();
+        wait_for("the camera is fed", FED_WITHIN, is_fed)?.0?;
+        Ok(player)
     }
 
     /// When the camera had frame `number`, and the one after it, if it had one; `None` if `number` was not played.

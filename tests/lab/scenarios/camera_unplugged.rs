@@ -7,11 +7,14 @@ use crate::devices::End;
 use crate::devices::camera::{self, Unplugged};
 use crate::judge::photo::Sight;
 use crate::machine::Order;
+use std::time::Instant;
 
 pub fn play(_: &Order) -> Outcome<String> {
     let (mut call, _) = Call::begin(Plan { vivid: true, ..Plan::default() }, None)?;
+    let start = Instant::now();
     let unplugged = Unplugged::pull(camera::VIVID[0])?;
-    let card = call.wait_sight(End::Far, "a card", |_, look| look.sight == Sight::Other)?;
+    call.wait_sight(End::Far, "a card", |_, look| look.sight == Sight::Other)?;
+    let card = start.elapsed();
     call.wait_heard(End::Far)?;
     call.watch(End::Near)?;
 

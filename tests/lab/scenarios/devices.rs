@@ -35,7 +35,6 @@ pub fn play(_: &Order) -> Outcome<String> {
 fn a_camera_shows_the_clip() -> Outcome {
     for (end, feed) in [(End::Near, Feed::Raw), (End::Far, Feed::Mjpeg)] {
         let player = Player::start(end, feed)?;
-        wait_fed(&player)?;
         let file = format!("/run/{}.frame", end.name());
         let device = camera::LOOPBACK[end.index()];
         run(&format!("v4l2-ctl -d {device} --stream-mmap --stream-count=1 --stream-to={file}"))?;
@@ -52,11 +51,6 @@ fn a_camera_shows_the_clip() -> Outcome {
         }
     }
     Ok(())
-}
-
-/// Before its first frame it is no camera yet.
-fn wait_fed(player: &Player) -> Outcome {
-    wait_for("the camera is fed", PATIENCE, || player.newest().ok().filter(|&newest| newest > 3)).map(drop)
 }
 
 /// A frame of the clip as if it had been photographed.
@@ -95,7 +89,6 @@ fn a_tear_is_seen() -> Outcome {
 /// A frame that a program holds stays as it is, while more are played than the camera has buffers.
 fn a_lent_frame_is_left_alone() -> Outcome {
     let player = Player::start(End::Near, Feed::Raw)?;
-    wait_fed(&player)?;
     let device = v4l::Device::with_path(camera::LOOPBACK[End::Near.index()])?;
     let mut stream = MmapStream::with_buffers(&device, v4l::buffer::Type::VideoCapture, camera::BUFFERS)?;
     for _ in 0..3 {
