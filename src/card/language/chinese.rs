@@ -13,6 +13,7 @@ pub const SENTENCES: Sentences = Sentences {
     give_these_words: "尚未配对。请把以下词语告诉另一台设备：",
     pairing: "配对本机",
     pairing_how: "请把此二维码对准另一台设备的摄像头，或在那里输入以下词语：",
+    hold_to_pair: "按住呼叫键 5 秒即可配对",
     valid_for: "有效时间：{time}",
     paired_with: "已与{name}配对",
     rings: "{name}来电",

@@ -13,6 +13,7 @@ pub const SENTENCES: Sentences = Sentences {
     give_these_words: "Not paired yet. Give the other station these words:",
     pairing: "Pair this station",
     pairing_how: "Show this code to the other station’s camera, or type the words there:",
+    hold_to_pair: "Hold the call button for 5 seconds to pair",
     valid_for: "valid for {time}",
     paired_with: "Paired with {name}",
     rings: "{name} is calling",

@@ -13,6 +13,7 @@ pub const SENTENCES: Sentences = Sentences {
     give_these_words: "Pas encore associé. Donnez ces mots à l’autre poste\u{a0}:",
     pairing: "Associer ce poste",
     pairing_how: "Montrez ce code à la caméra de l’autre poste, ou tapez-y les mots\u{a0}:",
+    hold_to_pair: "Pour associer, appuyez 5 secondes sur le bouton d’appel",
     valid_for: "valable {time}",
     paired_with: "Associé à {name}",
     rings: "{name} appelle",

@@ -13,6 +13,7 @@ pub const SENTENCES: Sentences = Sentences {
     give_these_words: "Noch nicht gekoppelt. Geben Sie der anderen Station diese Wörter:",
     pairing: "Station koppeln",
     pairing_how: "Zeigen Sie diesen Code der Kamera der anderen Station, oder tippen Sie dort die Wörter ein:",
+    hold_to_pair: "Zum Koppeln die Ruftaste 5 Sekunden halten",
     valid_for: "gültig noch {time}",
     paired_with: "Gekoppelt mit {name}",
     rings: "{name} ruft an",

@@ -13,6 +13,7 @@ pub const SENTENCES: Sentences = Sentences {
     give_these_words: "Aún sin emparejar. Dé estas palabras a la otra estación:",
     pairing: "Emparejar esta estación",
     pairing_how: "Muestre este código a la cámara de la otra estación o escriba allí las palabras:",
+    hold_to_pair: "Para emparejar, mantenga pulsado el botón de llamada 5 segundos",
     valid_for: "válido durante {time}",
     paired_with: "Emparejado con {name}",
     rings: "Llama {name}",

@@ -113,7 +113,7 @@ impl Intercom {
                 self.house.reload().map_err(|error| error.to_string())?;
                 self.follow_book(now);
             }
-            Action::Pair => {
+            Action::Pair | Action::CallButtonHeld => {
                 self.pair(now, None, None)?;
             }
             Action::StopPairing => match self.meeting.as_mut().filter(|meeting| meeting.is_open()) {

@@ -36,13 +36,14 @@ pub fn play(_: &Order) -> Outcome<String> {
     wait_card(&call, KITCHEN)?;
     photograph(&call, "1-unpaired")?;
     make_known(&door, &kitchen, Ip::V6.address(DOOR))?;
-    door.peers("allow kitchen release")?;
-    door.act("rescan")?;
     door.wait_joined()?;
     kitchen.wait_joined()?;
 
     let (lit, early) = ring(&mut call, &door, &kitchen)?;
     let first = answer(&mut call, &door, &kitchen)?;
+    who_may_not_does_not(&call, &door)?;
+    door.peers("allow kitchen release")?;
+    door.act("rescan")?;
     let pulse = release(&call)?;
     door.wait_record("the release, with a picture", |record| {
         record["what"] == "door-released" && record["who"] == "kitchen" && record["still"].is_string()
@@ -145,12 +146,25 @@ fn answer(call: &mut Call, door: &Intercom, kitchen: &Intercom) -> Outcome<Durat
     Ok(first)
 }
 
+/// As long as the door's book does not say that the kitchen may, its door button does nothing but tell so.
+fn who_may_not_does_not(call: &Call, door: &Intercom) -> Outcome {
+    let strike = Watched::start("STRIKE")?;
+    buttons::tap("KITCHEN_DOOR")?;
+    door.wait_event("whom it refused", |what| what["release_refused"]["by"] == "kitchen")?;
+    door.wait_record("whom it refused", |record| record["what"] == "release-refused" && record["who"] == "kitchen")?;
+    photograph(call, "4-refused")?;
+    assert_eq!(strike.finish()?, [], "the strike was on");
+    Ok(())
+}
+
 /// The kitchen's door button. How long the strike was on.
 fn release(call: &Call) -> Outcome<Duration> {
     let strike = Watched::start("STRIKE")?;
     buttons::tap("KITCHEN_DOOR")?;
     wait_for("the strike is on", PATIENCE, || buttons::is_high("STRIKE").ok()?.then_some(()))?;
-    photograph(call, "4-release")?;
+    // Both screens tell of it at their next look.
+    std::thread::sleep(PULSE / 2);
+    photograph(call, "5-release")?;
     wait_for("the strike is off", PATIENCE, || (!buttons::is_high("STRIKE").ok()?).then_some(()))?;
     // What is off must stay off.
     std::thread::sleep(PULSE);
@@ -184,7 +198,7 @@ fn hang_up(call: &Call, door: &Intercom, kitchen: &Intercom) -> Outcome {
     for end in End::BOTH {
         wait_card(call, end)?;
     }
-    photograph(call, "5-ended")?;
+    photograph(call, "6-ended")?;
     for station in [door, kitchen] {
         station.wait_state("idle")?;
         wait_record_of_the_call(station)?;
@@ -195,7 +209,7 @@ fn hang_up(call: &Call, door: &Intercom, kitchen: &Intercom) -> Outcome {
     assert!(!buttons::is_high("KITCHEN_LAMP")?, "the lamp is lit though nothing goes on");
     // The idle card is drawn in the turn after.
     std::thread::sleep(Duration::from_millis(500));
-    photograph(call, "6-idle")
+    photograph(call, "7-idle")
 }
 
 fn wait_record_of_the_call(station: &Intercom) -> Outcome {
