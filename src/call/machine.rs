@@ -61,7 +61,7 @@ impl Call {
     /// The peers as the address book has them now, at most [`crate::identity::PEERS_MAX`]. A call with one that it has
     /// no more ends; new rights count from the next call on.
     pub fn set_peers(&mut self, now: Instant, policies: &[PeerPolicy]) {
-        for gone in self.peers.set(policies) {
+        for gone in self.peers.set(now, policies) {
             self.forget(now, gone, LinkChange::Forgotten);
         }
     }

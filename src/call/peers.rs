@@ -18,8 +18,8 @@ struct Peer {
 #[derive(Clone, Copy, Debug)]
 enum Presence {
     Here,
-    /// And since when; none if it was never here.
-    Away(Option<Instant>),
+    /// And since when; if it was never here, since when it is known.
+    Away(Instant),
 }
 
 /// All of them.
@@ -28,13 +28,13 @@ pub(super) struct Peers(Vec<Peer>);
 
 impl Peers {
     /// Takes the policies as the book has them now; those whom it has no more.
-    pub fn set(&mut self, policies: &[PeerPolicy]) -> Vec<PublicKey> {
+    pub fn set(&mut self, now: Instant, policies: &[PeerPolicy]) -> Vec<PublicKey> {
         let mut before = core::mem::take(&mut self.0);
         for policy in policies.iter().take(PEERS_MAX) {
             let known = before.iter().position(|peer| peer.policy.key == policy.key);
             let (presence, owed) = match known.map(|at| before.swap_remove(at)) {
                 Some(peer) => (peer.presence, peer.owed),
-                None => (Presence::Away(None), None),
+                None => (Presence::Away(now), None),
             };
             self.0.push(Peer { policy: policy.clone(), presence, owed });
         }
@@ -63,11 +63,11 @@ impl Peers {
         self.get(key).is_some_and(|peer| matches!(peer.presence, Presence::Here))
     }
 
-    /// When a peer that is away was last here.
+    /// When a peer that is away was last here, or became known: its link may be about to come up.
     pub fn left_at(&self, key: PublicKey) -> Option<Instant> {
         self.get(key).and_then(|peer| match peer.presence {
             Presence::Here => None,
-            Presence::Away(since) => since,
+            Presence::Away(since) => Some(since),
         })
     }
 
@@ -77,7 +77,7 @@ impl Peers {
         if matches!(peer.presence, Presence::Here) == here {
             return false;
         }
-        peer.presence = if here { Presence::Here } else { Presence::Away(Some(now)) };
+        peer.presence = if here { Presence::Here } else { Presence::Away(now) };
         true
     }
 

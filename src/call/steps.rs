@@ -26,7 +26,8 @@ impl Step<'_> {
         let mut calling = Calling { call, kind, group, legs, since: now, until: now + time, nobody_until: None };
         self.invite_waiting(&mut calling);
         if calling.reached().next().is_none() {
-            // Who was here a moment ago may be starting anew; who was not is not worth waiting for.
+            // Who was here a moment ago may be starting anew, and so may this station; who was away for longer is not worth
+            // waiting for.
             let left_at = calling.legs.iter().filter_map(|leg| self.world.peers.left_at(leg.peer)).max();
             match left_at.map(|at| at + config.restart_grace).filter(|until| *until > now) {
                 Some(until) => calling.nobody_until = Some(until),
