@@ -391,6 +391,16 @@ fn what_is_not_about_calls_is_left_to_the_station() {
 }
 
 #[test]
+fn the_call_button_held_pairs_only_a_station_that_knows_nobody() {
+    let mut house = quiet_home();
+    assert_eq!(house.ask(DOOR, "call-button-held"), Ok(()));
+    assert!(matches!(house.stations[DOOR].call.state(), State::Calling(_)), "who leans on the bell rings it");
+    let now = house.now;
+    house.stations[KITCHEN].call.set_peers(now, &[]);
+    assert_eq!(house.ask(KITCHEN, "call-button-held"), Err(Refusal::NotACall), "the station pairs then");
+}
+
+#[test]
 fn who_accepts_a_call_that_is_no_more_hears_that_it_is_over() {
     let mut house = quiet_home();
     let (now, wall) = (house.now, house.wall);

@@ -129,7 +129,7 @@ fn garbage_and_endless_requests_are_answered_with_a_reason() {
     for (bytes, reason) in [
         (&b"GET / HTTP/1.1\r\n\r\n"[..], "longer than any"),
         (b"\xff\xff\xff\x7f", "longer than any"),
-        (b"\x02\0\0\0\x01\xee", "no message"),
+        (b"\x02\0\0\0\x02\xee", "no message"),
         (b"\x02\0\0\0\x07\x01", "version 7"),
     ] {
         let mut place = Place::new();
