@@ -26,6 +26,8 @@ pub enum Action {
     /// What the one button of a simple station means: answers while it rings, hangs up while there is a call, and rings
     /// the usual station otherwise.
     CallButton,
+    /// The same button, held: pairs a station that knows no other yet, and is no more than a press at any other.
+    CallButtonHeld,
     /// Keeps this station's microphone from being heard.
     Mute(Switch),
     /// Push to talk: heard while on.
@@ -127,6 +129,7 @@ pub const NOTATIONS: &[(&str, &str)] = &[
     ("decline", "refuse the call that is ringing"),
     ("hang-up", "end the call"),
     ("call-button", "answer, hang up or ring, whichever makes sense now"),
+    ("call-button-held", "pair, where no station is known yet; else as call-button"),
     ("mute [on|off]", "keep the microphone from being heard"),
     ("talk [on|off]", "push to talk"),
     ("hold [on|off]", "let the far side wait, unheard and unseen"),
@@ -174,6 +177,7 @@ fn plain(verb: &str, rest: &str) -> Result<Action, ActionError> {
         "decline" => Action::Decline,
         "hang-up" => Action::HangUp,
         "call-button" => Action::CallButton,
+        "call-button-held" => Action::CallButtonHeld,
         "release-here" => Action::ReleaseHere,
         "snapshot" => Action::Snapshot,
         "rescan" => Action::Rescan,
@@ -232,6 +236,7 @@ impl fmt::Display for Action {
             Action::Decline => f.write_str("decline"),
             Action::HangUp => f.write_str("hang-up"),
             Action::CallButton => f.write_str("call-button"),
+            Action::CallButtonHeld => f.write_str("call-button-held"),
             Action::Mute(switch) => write!(f, "mute{switch}"),
             Action::Talk(switch) => write!(f, "talk{switch}"),
             Action::Hold(switch) => write!(f, "hold{switch}"),
@@ -290,6 +295,7 @@ mod tests {
             "decline",
             "hang-up",
             "call-button",
+            "call-button-held",
             "mute",
             "mute on",
             "talk off",

@@ -151,6 +151,7 @@ fn at_rest(idle: &Idle, say: &Sentences) -> Content {
     aside.extend((1..).zip(idle.notes.iter().take(NOTES_MAX)).map(|(spare, one)| {
         let block = match one {
             Note::Away { name, since } => body(about(say.away_since, name).replace("{time}", since)),
+            Note::HoldToPair => body(say.hold_to_pair),
             Note::Fault(fault) => note(Icon::Warning, trouble(fault, say), WARN),
             Note::Text(text) => body(text.clone()),
         };

@@ -107,6 +107,8 @@ sentences! {
     pairing,
     /// What to do with the code.
     pairing_how,
+    /// How a station that knows no other yet is paired by its call button.
+    hold_to_pair,
     /// How long the code can be used; `{time}` is a duration.
     valid_for,
     /// Two stations now know each other.
@@ -155,6 +157,10 @@ sentences! {
     paging,
     /// The other side put us on hold.
     held_by,
+    /// The door was released.
+    door_open,
+    /// The door was not released, though somebody here wanted it.
+    door_shut,
     /// Our microphone is off.
     muted,
     /// Theirs is.

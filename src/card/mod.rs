@@ -166,6 +166,8 @@ pub enum Note {
         /// Since when, as a time of day: "14:02".
         since: String,
     },
+    /// No station is known yet; the call button, held, pairs.
+    HoldToPair,
     /// Something does not work.
     Fault(Fault),
     /// Anything else.

@@ -4,7 +4,7 @@
 //! what it shows.
 
 use super::canvas::{Canvas, Rect, Sprite};
-use super::colour::{GROUND, PLAIN, STRONG, WARN, WELL};
+use super::colour::{Colour, GROUND, PLAIN, STRONG, WARN, WELL};
 use super::content::about;
 use super::icon::Icon;
 use super::inset::Inset;
@@ -51,6 +51,10 @@ pub enum Heading {
     HeldBy(String),
     /// Another station looks at us.
     WatchedBy(String),
+    /// A door was released.
+    DoorOpen,
+    /// A door was not released, though somebody here wanted it.
+    DoorShut,
     /// Anything else.
     Text(String),
 }
@@ -92,6 +96,8 @@ impl Overlay {
             Heading::Rings(name) => (Some(Icon::Bell), about(say.rings, name)),
             Heading::Watching(name) => (Some(Icon::Eye), about(say.watching, name)),
             Heading::WatchedBy(name) => (Some(Icon::Eye), about(say.watched_by, name)),
+            Heading::DoorOpen => (Some(Icon::Door), say.door_open.into()),
+            Heading::DoorShut => (Some(Icon::Warning), say.door_shut.into()),
             Heading::HeldBy(name) => (Some(Icon::Pause), about(say.held_by, name)),
             Heading::Text(words) => (None, words.clone()),
         })
@@ -154,8 +160,12 @@ fn paint(overlay: &Overlay, manner: &Manner, picture: &Picture) -> Vec<Sprite> {
         foot = first.place.top - zone::gap(picture.size()) as i32;
     }
     if let Some((icon, words)) = overlay.heading(manner) {
-        let is_large = matches!(overlay.heading, Some(Heading::Rings(_)));
-        let (sprite, top) = band(icon, &words, is_large, foot, picture);
+        let (colour, is_large) = match overlay.heading {
+            Some(Heading::Rings(_) | Heading::DoorOpen) => (WELL, true),
+            Some(Heading::DoorShut) => (WARN, true),
+            _ => (PLAIN, false),
+        };
+        let (sprite, top) = band(icon.map(|icon| (icon, colour)), &words, is_large, foot, picture);
         sprites.push(sprite);
         foot = top;
     }
@@ -171,7 +181,7 @@ fn paint(overlay: &Overlay, manner: &Manner, picture: &Picture) -> Vec<Sprite> {
 }
 
 /// Words across the picture, down to its lower edge, of which everything above `foot` is free for them. Tells its top.
-fn band(icon: Option<Icon>, words: &str, is_large: bool, foot: i32, picture: &Picture) -> (Sprite, i32) {
+fn band(icon: Option<(Icon, Colour)>, words: &str, is_large: bool, foot: i32, picture: &Picture) -> (Sprite, i32) {
     let size = picture.size();
     let em = (size.width.min(size.height) / if is_large { 9 } else { 14 }).max(EM_MIN_PX);
     let height = (em as f32 * 1.7) as i32;
@@ -180,21 +190,13 @@ fn band(icon: Option<Icon>, words: &str, is_large: bool, foot: i32, picture: &Pi
     let canvas = &mut sprite.canvas();
     canvas.fill(Rect::of(size), GROUND, OPACITY);
     let room = Rect::new(0, top, size.width, height as u32);
-    let colour = if is_large { WELL } else { PLAIN };
-    label(icon.map(|icon| (icon, colour)), words, em, room, true, canvas);
+    label(icon, words, em, room, true, canvas);
     (sprite, top)
 }
 
 /// A sign and words in one line, in the middle of a room or at its left. Words that are too long are made
 /// smaller, down to three fifths, and then cut short.
-fn label(
-    icon: Option<(Icon, super::colour::Colour)>,
-    words: &str,
-    em: u32,
-    room: Rect,
-    is_centred: bool,
-    canvas: &mut Canvas<'_>,
-) {
+fn label(icon: Option<(Icon, Colour)>, words: &str, em: u32, room: Rect, is_centred: bool, canvas: &mut Canvas<'_>) {
     let sign = if icon.is_some() { em + em * 2 / 5 } else { 0 };
     let free = room.width.saturating_sub(sign + em) as f32;
     let words = text::clean(words);

@@ -26,6 +26,7 @@ fn at_rest() -> Idle {
         station: "Küche".into(),
         notes: vec![
             Note::Fault(Fault::NoCamera),
+            Note::HoldToPair,
             Note::Away { name: "Werkstatt".into(), since: "13:40".into() },
             Note::Text("Post holen".into()),
         ],

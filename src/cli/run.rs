@@ -6,7 +6,7 @@ use super::state::State;
 use super::{EX_SOFTWARE, Failure, machine_name};
 use crate::config::{CONFIG_FILE, Config, Surroundings};
 use crate::device::camera::CameraSpec;
-use crate::identity::{AddressBook, SecretKey, system_random};
+use crate::identity::{SecretKey, system_random};
 use crate::panel::client::server_path;
 use crate::station::{Config as StationConfig, Intercom, PortConfig};
 use crate::sys::poll;
@@ -35,7 +35,6 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let config = Config::load(&args.config).map_err(|error| Failure::config(error.to_string()))?;
     let state = args.state.directory()?;
     let secret = SecretKey::load_or_create(&state, system_random).map_err(|e| Failure::config(e.to_string()))?;
-    let book = AddressBook::load(&state).map_err(|e| Failure::config(e.to_string()))?;
     let around = Surroundings {
         state,
         socket: args.socket.path().unwrap_or_else(|| server_path(|name| std::env::var_os(name))),
@@ -43,7 +42,6 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
             .into_iter()
             .find_map(|name| std::env::var(name).ok())
             .unwrap_or_default(),
-        knows_nobody: book.entries().is_empty(),
     };
     let station = StationConfig {
         name: config.station.name.as_ref().map_or_else(machine_name, ToString::to_string),

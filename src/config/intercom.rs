@@ -25,8 +25,6 @@ pub struct Surroundings {
     pub socket: PathBuf,
     /// The user's locale, as `LANG` has it.
     pub locale: String,
-    /// No station is in the address book yet.
-    pub knows_nobody: bool,
 }
 
 impl Config {
@@ -37,7 +35,7 @@ impl Config {
         IntercomConfig {
             state: around.state.clone(),
             call: self.calls(),
-            panel: self.panel(around.knows_nobody),
+            panel: self.panel(),
             control: Some((socket, control.group.as_ref().map(|group| group.0.clone()))),
             find: self.station.find.then(find::Config::default),
             peers: self.peer.iter().map(|peer| self.peer_settings(peer)).collect(),
@@ -78,7 +76,7 @@ impl Config {
         }
     }
 
-    fn panel(&self, knows_nobody: bool) -> PanelConfig {
+    fn panel(&self) -> PanelConfig {
         let door = &self.door;
         let lamps = self.lamp.iter().map(|lamp| LampConfig {
             line: OutputRequest { line: lamp.line.clone(), active_low: lamp.active_low },
@@ -96,7 +94,7 @@ impl Config {
             Some(KeyConfig { key, gestures: Gestures { repeats, ..Gestures::short(action) } })
         });
         PanelConfig {
-            buttons: self.button.iter().map(|button| button.meant(knows_nobody)).collect(),
+            buttons: self.button.iter().map(|button| button.meant()).collect(),
             rotaries: self.knob().into_iter().collect(),
             lamps: lamps.chain(relays).collect(),
             strike: door.line.as_ref().map(|line| StrikeConfig {
@@ -126,10 +124,10 @@ impl Config {
 
 impl Button {
     /// The button as its hand knows it. The call button of a station that knows nobody pairs when it is held.
-    fn meant(&self, knows_nobody: bool) -> ButtonConfig {
+    fn meant(&self) -> ButtonConfig {
         let is_call_button = self.short == Some(Action::CallButton) && self.long.is_none();
-        let (long, long_press) = if knows_nobody && is_call_button {
-            (Some(Action::Pair), PAIR_PRESS)
+        let (long, long_press) = if is_call_button {
+            (Some(Action::CallButtonHeld), PAIR_PRESS)
         } else {
             (self.long.clone(), self.long_press)
         };
@@ -169,17 +167,14 @@ mod tests {
     use crate::panel::lamp::Sign;
     use std::path::Path;
 
-    fn around(knows_nobody: bool) -> Surroundings {
-        Surroundings { state: "/s".into(), socket: "/run/c".into(), locale: "de_DE.UTF-8".into(), knows_nobody }
-    }
-
-    fn settings(text: &str, knows_nobody: bool) -> IntercomConfig {
-        Config::parse(text, Path::new("station.toml")).unwrap().intercom(&around(knows_nobody))
+    fn settings(text: &str) -> IntercomConfig {
+        let around = Surroundings { state: "/s".into(), socket: "/run/c".into(), locale: "de_DE.UTF-8".into() };
+        Config::parse(text, Path::new("station.toml")).unwrap().intercom(&around)
     }
 
     #[test]
     fn an_empty_file_is_a_station_that_speaks_the_machine_s_language_and_rings_everybody() {
-        let settings = settings("", false);
+        let settings = settings("");
         assert_eq!((settings.language, settings.call.usual), (Language::German, Whom::All));
         assert_eq!(settings.control, Some(("/run/c".into(), None)));
         assert_eq!((settings.call.door, settings.panel.strike), (None, None));
@@ -206,22 +201,21 @@ mod tests {
             address = "kitchen.local"
             auto_answer = true
         "#;
-        let found = settings(text, false);
+        let found = settings(text);
         assert_eq!(found.call.door, Some(Duration::from_secs(2)));
         assert_eq!(found.panel.strike.as_ref().map(|strike| strike.pulse), Some(Duration::from_secs(2)));
         assert_eq!(found.panel.lamps[0].shows, [(Sign::Ringing, Pattern::Fast)]);
         let (host, port) = found.peers[0].address.clone().unwrap();
         assert_eq!((host.as_str(), port, found.peers[0].is_answered), ("kitchen.local", 10_087, true));
         let gestures = &found.panel.buttons[0].gestures;
-        assert_eq!((&gestures.short, &gestures.long), (&Some(Action::CallButton), &None));
-        let gestures = &settings(text, true).panel.buttons[0].gestures;
-        assert_eq!((&gestures.long, gestures.long_press), (&Some(Action::Pair), Some(PAIR_PRESS)));
+        assert_eq!(gestures.short, Some(Action::CallButton));
+        assert_eq!((&gestures.long, gestures.long_press), (&Some(Action::CallButtonHeld), Some(PAIR_PRESS)));
     }
 
     #[test]
     fn a_talk_button_talks_while_it_is_held() {
         let text = "[call]\npush_to_talk = true\n[[button]]\nline = \"B\"\nshort = \"talk\"";
-        let found = settings(text, true);
+        let found = settings(text);
         let gestures = &found.panel.buttons[0].gestures;
         assert!(found.call.push_to_talk && gestures.short.is_none());
         assert_eq!(gestures.down, Some(Action::Talk(Switch::On)));

@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 /// Version of the frames' contents.
-pub const VERSION: u8 = 1;
+pub const VERSION: u8 = 2;
 /// Longest body of a request: an action's text is short.
 pub const REQUEST_BYTES_MAX: usize = 1 << 10;
 /// Longest body of a reply: a log of [`LOG_MAX`] calls, or [`ITEMS_MAX`] stations, with names of 32 letters.
@@ -89,6 +89,8 @@ pub struct Status {
     pub state: String,
     /// Whom it calls or talks to.
     pub peer: Option<String>,
+    /// Why the call ended, in a few words, while the state is `ended`.
+    pub reason: Option<String>,
     /// Seconds for which that state has lasted.
     pub state_for_s: u64,
     /// Whether its microphone is kept from being heard.
@@ -186,6 +188,8 @@ pub enum Happening {
         state: String,
         /// With whom.
         peer: Option<String>,
+        /// As in [`Status::reason`].
+        reason: Option<String>,
     },
     /// A device does not work, or (without words) works again.
     Fault {
@@ -320,8 +324,8 @@ mod tests {
         let mut bytes = Vec::new();
         write_frame(&Request::Act("ring kitchen".into()), REQUEST_BYTES_MAX, &mut bytes).unwrap();
         write_frame(&Request::Status, REQUEST_BYTES_MAX, &mut bytes).unwrap();
-        // Golden: length 15, version 1, variant 0, text of 12 bytes.
-        assert_eq!(bytes, b"\x0f\0\0\0\x01\0\x0cring kitchen\x02\0\0\0\x01\x01");
+        // Golden: length 15, version 2, variant 0, text of 12 bytes.
+        assert_eq!(bytes, b"\x0f\0\0\0\x02\0\x0cring kitchen\x02\0\0\0\x02\x01");
         for cut in 0..19 {
             assert_eq!(read_frame::<Request>(&bytes[..cut], REQUEST_BYTES_MAX), Ok(None));
         }
@@ -334,8 +338,8 @@ mod tests {
     fn what_is_no_frame_is_told_apart() {
         let read = |bytes: &[u8]| read_frame::<Request>(bytes, REQUEST_BYTES_MAX);
         assert_eq!(read(b"\xff\xff\xff\xff"), Err(FrameError::TooLong(0xffff_ffff)));
-        assert_eq!(read(b"\x02\0\0\0\x02\x01"), Err(FrameError::Version(2)));
-        for garbage in [&b"\0\0\0\0"[..], b"\x01\0\0\0\x01", b"\x02\0\0\0\x01\x63", b"\x03\0\0\0\x01\x01\x01"] {
+        assert_eq!(read(b"\x02\0\0\0\x01\x01"), Err(FrameError::Version(1)));
+        for garbage in [&b"\0\0\0\0"[..], b"\x01\0\0\0\x02", b"\x02\0\0\0\x02\x63", b"\x03\0\0\0\x02\x01\x01"] {
             assert_eq!(read(garbage), Err(FrameError::Garbage), "{garbage:?}");
         }
     }
@@ -362,8 +366,9 @@ mod tests {
     #[test]
     fn scripts_find_the_names_that_they_know() {
         let event = |what| serde_json::to_string(&Event { at_unix_ms: 7, what }).unwrap();
-        let state = Happening::State { state: "ringing".into(), peer: Some("door".into()) };
-        assert_eq!(event(state), r#"{"at_unix_ms":7,"what":{"state":{"state":"ringing","peer":"door"}}}"#);
+        let state = Happening::State { state: "ended".into(), peer: Some("door".into()), reason: Some("busy".into()) };
+        let wanted = r#"{"at_unix_ms":7,"what":{"state":{"state":"ended","peer":"door","reason":"busy"}}}"#;
+        assert_eq!(event(state), wanted);
         assert_eq!(event(Happening::Muted(true)), r#"{"at_unix_ms":7,"what":{"muted":true}}"#);
         let released = event(Happening::DoorReleased { by: "kitchen".into() });
         assert_eq!(released, r#"{"at_unix_ms":7,"what":{"door_released":{"by":"kitchen"}}}"#);

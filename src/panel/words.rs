@@ -6,7 +6,8 @@ use core::fmt::{self, Write as _};
 impl Status {
     /// Several lines.
     pub fn words(&self) -> String {
-        let mut text = format!("{} is {}\n", self.station, state(&self.state, self.peer.as_deref()));
+        let mut text =
+            format!("{} is {}\n", self.station, state(&self.state, self.peer.as_deref(), self.reason.as_deref()));
         let mut settings = vec![format!("volume {} %", self.volume_percent)];
         settings.extend(self.muted.then(|| "microphone muted".to_owned()));
         settings.extend(self.do_not_disturb.then(|| "do not disturb".to_owned()));
@@ -58,7 +59,9 @@ impl fmt::Display for Event {
 impl fmt::Display for Happening {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Happening::State { state: word, peer } => f.write_str(&state(word, peer.as_deref())),
+            Happening::State { state: word, peer, reason } => {
+                f.write_str(&state(word, peer.as_deref(), reason.as_deref()))
+            }
             Happening::Fault { device, words: Some(words) } => write!(f, "fault of {device}: {words}"),
             Happening::Fault { device, words: None } => write!(f, "{device} works"),
             Happening::MissedCall { peer } => write!(f, "{peer} called in vain"),
@@ -76,13 +79,17 @@ impl fmt::Display for Happening {
     }
 }
 
-/// `talking to kitchen`, `ringing: door`, `idle`.
-fn state(word: &str, peer: Option<&str>) -> String {
-    match (word, peer) {
+/// `talking to kitchen`, `ringing: door`, `ended: door, answered by office`, `idle`.
+fn state(word: &str, peer: Option<&str>, reason: Option<&str>) -> String {
+    let state = match (word, peer) {
         (_, None) => word.to_owned(),
         ("talking", Some(peer)) => format!("talking to {peer}"),
         ("calling", Some(peer)) => format!("calling {peer}"),
         (_, Some(peer)) => format!("{word}: {peer}"),
+    };
+    match reason {
+        Some(reason) => format!("{state}, {reason}"),
+        None => state,
     }
 }
 
@@ -148,6 +155,13 @@ mod tests {
         ] {
             assert!(words.contains(part), "{part:?} in {words}");
         }
+    }
+
+    #[test]
+    fn a_call_that_ended_says_why() {
+        let [peer, reason] = ["door", "answered by office"].map(|text| Some(text.to_owned()));
+        let ended = Happening::State { state: "ended".into(), peer, reason };
+        assert_eq!(ended.to_string(), "ended: door, answered by office");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use crate::devices::screen::Screen;
 use crate::devices::sound::{self, Speaker};
 use crate::devices::{End, screen};
 use crate::guest::RUN;
-use crate::judge::photo::{Photo, Sight};
+use crate::judge::photo::{Photo, Region, Sight};
 use crate::judge::tone;
 use crate::station::Station;
 use serde_json::Value;
@@ -46,11 +46,13 @@ pub struct Plan {
     pub codec: &'static str,
     /// The near end's camera is vivid's first instead of one that shows the clip.
     pub vivid: bool,
+    /// What is judged of the pictures.
+    pub judged: Region,
 }
 
 impl Default for Plan {
     fn default() -> Plan {
-        Plan { ip: Ip::V6, feed: Feed::Raw, codec: "h264", vivid: false }
+        Plan { ip: Ip::V6, feed: Feed::Raw, codec: "h264", vivid: false, judged: Region::WHOLE }
     }
 }
 
@@ -69,22 +71,10 @@ impl Call {
     /// Loads the devices, starts both stations, and waits until each shows the other and the rooms have begun to speak.
     /// Gives also how long it took from the start of the stations to a live picture at both ends.
     pub fn begin(plan: Plan, netem: Option<&str>) -> Outcome<(Call, Duration)> {
-        screen::load()?;
-        sound::load()?;
-        camera::load_loopback()?;
-        if plan.vivid {
-            camera::load_vivid()?;
-        }
-        let network = Network::lay(plan.ip)?;
+        let mut call = Call::prepare(plan)?;
         if let Some(netem) = netem {
-            network.spoil(netem)?;
+            call.network.spoil(netem)?;
         }
-        let players = [
-            if plan.vivid { None } else { Some(Player::start(End::Near, plan.feed)?) },
-            Some(Player::start(End::Far, plan.feed)?),
-        ];
-        let screens = [Screen::open(End::Near)?, Screen::open(End::Far)?];
-        let mut call = Call { plan, network, stations: [None, None], screens, players, speakers: [None, None] };
         let start = Instant::now();
         for end in End::BOTH {
             call.start(end)?;
@@ -97,6 +87,23 @@ impl Call {
             call.speak(end)?;
         }
         Ok((call, took))
+    }
+
+    /// Everything that is around the stations, for whoever starts them otherwise.
+    pub fn prepare(plan: Plan) -> Outcome<Call> {
+        screen::load()?;
+        sound::load()?;
+        camera::load_loopback()?;
+        if plan.vivid {
+            camera::load_vivid()?;
+        }
+        let network = Network::lay(plan.ip)?;
+        let players = [
+            if plan.vivid { None } else { Some(Player::start(End::Near, plan.feed)?) },
+            Some(Player::start(End::Far, plan.feed)?),
+        ];
+        let screens = [Screen::open(End::Near)?, Screen::open(End::Far)?];
+        Ok(Call { plan, network, stations: [None, None], screens, players, speakers: [None, None] })
     }
 
     /// Starts the station at `end`.
@@ -140,7 +147,7 @@ impl Call {
     pub fn look(&self, end: End) -> Outcome<Look> {
         let at = Instant::now();
         let photo = self.screens[end.index()].photograph()?;
-        Ok(Look { at, sight: photo.as_ref().map_or(Sight::Blank, Photo::sight), photo })
+        Ok(Look { at, sight: photo.as_ref().map_or(Sight::Blank, |photo| photo.sight_within(self.plan.judged)), photo })
     }
 
     /// How old a picture of the clip was when it was looked at, and for how long there had been a newer one; `None` if
@@ -179,7 +186,7 @@ impl Call {
             Ok((seen, took)) => seen.map(|()| took),
             Err(error) => {
                 let look = self.look(end)?;
-                look.keep(end)?;
+                look.keep(end.name())?;
                 Err(format!("{error}; it shows {:?}", look.sight).into())
             }
         }
@@ -203,7 +210,7 @@ impl Call {
                     watch.ages.push(age);
                     watch.longest_lag = watch.longest_lag.max(lag);
                     if worst_db < watch.worst_db.min(WHOLE_DB) {
-                        look.keep(end)?;
+                        look.keep(end.name())?;
                     }
                     watch.worst_db = watch.worst_db.min(worst_db);
                     watch.back |= last.is_some_and(|last| number < last);
@@ -262,13 +269,13 @@ pub struct Look {
     /// When the look began: what was seen was on the screen then, or later.
     pub at: Instant,
     pub sight: Sight,
-    photo: Option<Photo>,
+    pub photo: Option<Photo>,
 }
 
 impl Look {
-    /// Leaves the photograph in the run folder, for people.
-    fn keep(&self, end: End) -> Outcome {
-        self.photo.as_ref().map_or(Ok(()), |photo| photo.save(&format!("{RUN}/{}.ppm", end.name())))
+    /// Leaves the photograph in the run folder under a name, for people.
+    pub fn keep(&self, name: &str) -> Outcome {
+        self.photo.as_ref().map_or(Ok(()), |photo| photo.save(&format!("{RUN}/{name}.ppm")))
     }
 }
 

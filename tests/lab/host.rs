@@ -85,20 +85,22 @@ fn jobs(filters: &[String]) -> Outcome<Vec<Job>> {
             limit: if scenario.only_when_named { scenario.limit + seconds } else { scenario.limit },
         })
         .collect();
-    jobs.extend(programs()?);
-    jobs.retain(|job| filters.is_empty() || filters.iter().any(|filter| job.name.contains(filter.as_str())));
+    let is_wanted = |name: &str| filters.is_empty() || filters.iter().any(|filter| name.contains(filter.as_str()));
+    jobs.retain(|job| is_wanted(&job.name));
+    jobs.extend(programs(is_wanted)?);
     if jobs.is_empty() {
         return Err(format!("no scenario is called {}; --list shows them", filters.join(" or ")).into());
     }
     Ok(jobs)
 }
 
-/// The project's other test programs that want real devices: `tests/lab_*.rs`, built by cargo.
-fn programs() -> Outcome<Vec<Job>> {
+/// The project's other test programs that want real devices, `tests/lab_*.rs`: those that are wanted, built by cargo.
+fn programs(is_wanted: impl Fn(&str) -> bool) -> Outcome<Vec<Job>> {
     let mut names = Vec::new();
     for entry in fs::read_dir(Path::new(FOLDER).join("tests"))? {
         let name = entry?.file_name().to_string_lossy().into_owned();
-        names.extend(name.strip_suffix(".rs").filter(|name| name.starts_with("lab_")).map(String::from));
+        let program = name.strip_suffix(".rs").filter(|name| name.starts_with("lab_") && is_wanted(name));
+        names.extend(program.map(String::from));
     }
     if names.is_empty() {
         return Ok(Vec::new());
@@ -158,8 +160,11 @@ fn passes(job: &Job, kernel: &Path) -> bool {
         Ok(Verdict::Passed(note)) => {
             let note = if note.is_empty() { note } else { format!("{note}; ") };
             println!("test {} ... ok ({note}{took:.1} s in all)", job.name);
-            // Nobody looks for the traces of what went well.
-            let _ = fs::remove_dir_all(&run);
+            // Nobody looks for the traces of what went well, unless they say so.
+            match std::env::var_os("VISAVIS_LAB_KEEP") {
+                Some(_) => println!("--- all that it left is in {}", run.display()),
+                None => drop(fs::remove_dir_all(&run)),
+            }
             true
         }
         Ok(Verdict::Failed(why)) => failure(job, &run, &why),

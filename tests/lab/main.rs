@@ -8,6 +8,7 @@
 //! ```text
 //! make lab                                        all of them
 //! make lab SCENARIO=camera                        those whose name has "camera" in it
+//! VISAVIS_LAB_KEEP=1 make lab SCENARIO=intercom   and leave its run folder, with photographs of the screens
 //! VISAVIS_LAB=1 cargo test --test lab -- --list   what there is
 //! ```
 //!
@@ -22,6 +23,7 @@ mod command;
 mod devices;
 mod guest;
 mod host;
+mod intercom;
 mod judge;
 mod machine;
 mod scenarios;

@@ -43,7 +43,8 @@ fn prepare() -> std::io::Result<()> {
             symlink("/dev/null", unit)?;
         }
     }
-    // None of the host's disks, and a name of its own.
+    // None of the host's disks, and names of its own.
     fs::write("/etc/fstab", "")?;
+    fs::write("/etc/hostname", "lab\n")?;
     fs::write("/etc/machine-id", "")
 }

@@ -24,6 +24,8 @@ pub fn overlays() -> Vec<(&'static str, Overlay)> {
         ("talking", talking.clone()),
         ("talking-all", all),
         ("held", Overlay { heading: Some(Heading::HeldBy(name())), ..talking }),
+        ("door open", headed(Heading::DoorOpen)),
+        ("door shut", headed(Heading::DoorShut)),
         ("watching", headed(Heading::Watching(name()))),
         ("watched", headed(Heading::WatchedBy(name()))),
     ]

@@ -113,7 +113,7 @@ impl Intercom {
                 self.house.reload().map_err(|error| error.to_string())?;
                 self.follow_book(now);
             }
-            Action::Pair => {
+            Action::Pair | Action::CallButtonHeld => {
                 self.pair(now, None, None)?;
             }
             Action::StopPairing => match self.meeting.as_mut().filter(|meeting| meeting.is_open()) {
@@ -134,10 +134,12 @@ impl Intercom {
         let addresses = match address {
             Some(text) => {
                 let port = self.board.socket.local_port().unwrap_or_default();
-                let (host, port) = match text.rsplit_once(':').filter(|(host, _)| !host.ends_with(':')) {
-                    Some((host, number)) => (host, number.parse().map_err(|_| format!("{text}: no port"))?),
-                    None => (text, port),
-                };
+                // An IPv6 address without brackets has several colons, and no port.
+                let (host, port) =
+                    match text.rsplit_once(':').filter(|(host, _)| !host.contains(':') || host.ends_with(']')) {
+                        Some((host, number)) => (host, number.parse().map_err(|_| format!("{text}: no port"))?),
+                        None => (text, port),
+                    };
                 resolve(host, port, self.board.version)?
             }
             None => Vec::new(),

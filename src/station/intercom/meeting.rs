@@ -206,7 +206,8 @@ impl Meeting {
     pub fn card(&self, now: Instant) -> Card {
         match &self.outcome {
             None => Card::Pairing {
-                words: self.words.clone(),
+                // Blanks, at which a small screen may break the line.
+                words: self.words.replace('-', " "),
                 code: self.ticket.clone(),
                 seconds: self.pairing.ends_at().since(now).as_secs(),
             },

@@ -39,7 +39,7 @@ use crate::sys::clock;
 use crate::sys::wake::Stop;
 use crate::time::{Duration, Instant, earliest};
 use crate::voice;
-use crate::wire::{Control, PROTOCOL_VERSION, PROTOCOL_VERSION_OF_CALLS};
+use crate::wire::{Control, PROTOCOL_VERSION, PROTOCOL_VERSION_OF_CALLS, ReleaseOutcome};
 use nix::poll::PollFlags;
 use std::io;
 use std::os::fd::AsFd;
@@ -47,6 +47,8 @@ use std::sync::atomic::Ordering;
 
 /// How long the volume stands on the screen after it was changed.
 const VOLUME_SHOWN: Duration = Duration::from_secs(2);
+/// How long it stands on the screen whether the other station's door opened.
+const DOOR_SHOWN: Duration = Duration::from_secs(3);
 /// A picture of who rings is kept from this time on: by then they stand before the camera, and the picture is sharp.
 const CALLER_SETTLES: Duration = Duration::from_secs(1);
 /// Stations that announce that they are pairing, and are called when pairing begins here.
@@ -79,6 +81,8 @@ pub struct Intercom {
     volume_percent: u8,
     volume_until: Instant,
     ends_at: Option<Instant>,
+    /// Whether the other station opened its door, and until when that is news.
+    door_answer: (bool, Instant),
     touched_at: Instant,
     /// Somebody wants a picture of the screen kept.
     is_snapshot_wanted: bool,
@@ -122,6 +126,7 @@ impl Intercom {
             volume_percent: settings.volume_percent,
             volume_until: Instant::ZERO,
             ends_at: None,
+            door_answer: (false, Instant::ZERO),
             touched_at: now,
             is_snapshot_wanted: false,
             board,
@@ -412,6 +417,7 @@ impl Intercom {
             CallEvent::Ended { .. } => self.ends_at = None,
             CallEvent::ReleaseAnswered { peer, outcome } => {
                 tracing::info!("{} about its door: {outcome:?}", self.house.name_of(peer));
+                self.door_answer = (*outcome == ReleaseOutcome::Released, now + DOOR_SHOWN);
             }
             _ => {}
         }
@@ -427,7 +433,8 @@ impl Intercom {
         self.state_since = now;
         let names: Vec<_> = peers.iter().map(|key| self.house.name_of(key)).collect();
         let peer = (!names.is_empty()).then(|| names.join(", "));
-        self.chronicle.publish(now, Happening::State { state: word.into(), peer });
+        let reason = show::why_ended(self.call.state());
+        self.chronicle.publish(now, Happening::State { state: word.into(), peer, reason });
         self.told_state = (word.into(), peers);
         self.wake_screen(now);
     }
@@ -533,6 +540,11 @@ impl Intercom {
             station: self,
             volume_percent: (now < self.volume_until).then_some(self.volume_percent),
             ends_at: self.ends_at,
+            door: if self.hands.is_releasing() {
+                Some(true)
+            } else {
+                (now < self.door_answer.1).then_some(self.door_answer.0)
+            },
         }
     }
 

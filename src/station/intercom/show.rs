@@ -41,6 +41,8 @@ pub(super) struct Scene<'a> {
     pub volume_percent: Option<u8>,
     /// When the call ends by its limit, once that was said.
     pub ends_at: Option<Instant>,
+    /// Whether a door has opened, there or here, while that is news.
+    pub door: Option<bool>,
 }
 
 /// What is to be on the screen: a card, or pictures with an overlay.
@@ -97,7 +99,8 @@ impl Scene<'_> {
             return Card::Incoming { name: face.name, can_release: true }.into();
         }
         let touches = vec![Touch::Decline, Touch::Release, Touch::Answer];
-        let overlay = Overlay { heading: Some(Heading::Rings(face.name)), touches, ..self.overlay() };
+        let heading = self.door_words().or(Some(Heading::Rings(face.name)));
+        let overlay = Overlay { heading, touches, ..self.overlay() };
         Showing { card: None, overlay }
     }
 
@@ -111,7 +114,7 @@ impl Scene<'_> {
             let is_page = talking.kind == CallKind::Page;
             return if is_page { Card::PageFrom { name: face.name }.into() } else { card.into() };
         }
-        let heading = match talking.kind {
+        let of_call = match talking.kind {
             _ if talking.held_there => Some(Heading::HeldBy(face.name)),
             CallKind::Monitor => Some(Heading::Watching(face.name)),
             CallKind::Page => Some(Heading::Text(face.name)),
@@ -124,7 +127,7 @@ impl Scene<'_> {
             vec![Touch::VolumeDown, Touch::VolumeUp, Touch::HangUp]
         };
         let overlay = Overlay {
-            heading,
+            heading: self.door_words().or(of_call),
             is_muted: is_talk && self.call.is_muted(),
             is_muted_there: is_talk && talking.muted_there,
             is_network_weak: face.is_weak,
@@ -133,6 +136,10 @@ impl Scene<'_> {
             ..self.overlay()
         };
         Showing { card: None, overlay }
+    }
+
+    fn door_words(&self) -> Option<Heading> {
+        self.door.map(|is_open| if is_open { Heading::DoorOpen } else { Heading::DoorShut })
     }
 
     /// What stands on any picture.
@@ -205,6 +212,11 @@ pub(super) fn words(state: &State) -> (&'static str, Vec<PublicKey>) {
         }
         State::Ended(ended) => ("ended", ended.peer.into_iter().collect()),
     }
+}
+
+/// Why the call ended, while the state is that it did.
+pub(super) fn why_ended(state: &State) -> Option<String> {
+    if let State::Ended(ended) = state { Some(reason(&ended.why)) } else { None }
 }
 
 /// Why a call ended, in a few words: for the journal.

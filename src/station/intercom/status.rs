@@ -3,10 +3,11 @@
 use super::house::Neighbour;
 use super::show::{self, Face};
 use super::{Intercom, wall};
-use crate::call::State;
+use crate::call::{Action, State};
 use crate::card::{Card, Fault, Idle, Note};
 use crate::device::Fault as DeviceFault;
 use crate::identity::PublicKey;
+use crate::panel::config::ButtonConfig;
 use crate::panel::protocol::{LinkStatus, MediaStatus, PeerRecord, Status};
 use crate::station::stages::fault;
 use crate::station::view::View;
@@ -40,7 +41,10 @@ impl Intercom {
             let at = local_time((unix_ms() / 1_000).saturating_sub(ago_s)).unwrap_or_default();
             Note::Away { name: neighbour.name.clone(), since: format!("{:02}:{:02}", at.hour, at.minute) }
         };
-        let mut notes: Vec<Note> = self.device_faults().into_iter().map(|(fault, _)| Note::Fault(fault)).collect();
+        let pairs = |button: &ButtonConfig| button.gestures.long == Some(Action::CallButtonHeld);
+        let is_new = self.house.neighbours().is_empty() && self.settings.panel.buttons.iter().any(pairs);
+        let mut notes: Vec<Note> = is_new.then_some(Note::HoldToPair).into_iter().collect();
+        notes.extend(self.device_faults().into_iter().map(|(fault, _)| Note::Fault(fault)));
         notes.extend(self.hands.faults().map(|fault| Note::Fault(Fault::Other(fault.to_string()))));
         notes.extend(self.house.neighbours().iter().filter(away).map(since));
         Idle {
@@ -85,6 +89,7 @@ impl Intercom {
             uptime_s: now.since(self.started_at).as_secs(),
             state: state.into(),
             peer: (!names.is_empty()).then(|| names.join(", ")),
+            reason: show::why_ended(self.call.state()),
             state_for_s: now.since(self.state_since).as_secs(),
             muted: self.call.is_muted(),
             volume_percent: self.volume_percent,

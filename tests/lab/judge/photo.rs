@@ -10,6 +10,20 @@ const BELOW_STAMP: usize = clip::STAMP_ROWS as usize + 20;
 /// Rows that are judged together: those of a macroblock, the least that is lost or smeared. 208 rows are thirteen bands.
 const BAND_ROWS: usize = 16;
 
+/// The part of the clip that is judged, in its pixels: down to a row, and right to a column. The stamp is always whole.
+#[derive(Clone, Copy, Debug)]
+pub struct Region {
+    pub rows: usize,
+    pub columns: usize,
+}
+
+impl Region {
+    pub const WHOLE: Region = Region { rows: clip::SIZE.1 as usize, columns: clip::SIZE.0 as usize };
+    /// What an intercom leaves of a picture: on 320x240 the band that says who rings is in the last 45 rows, and one's
+    /// own picture in the last 94 columns, below the stamp; some macroblocks beside both.
+    pub const BESIDE_OVERLAY: Region = Region { rows: 176, columns: 208 };
+}
+
 /// The bytes of a framebuffer.
 #[derive(Debug)]
 pub struct Photo {
@@ -69,10 +83,21 @@ impl Photo {
         row(top) * (1.0 - below) + row(bottom) * below
     }
 
+    /// Luma of all pixels, in video range, row by row: as a camera sees them.
+    pub fn luma(&self) -> Vec<u8> {
+        let row = |row| (0..self.width as usize).map(move |x| luma((self.pixel)(row, x)).round() as u8);
+        self.bytes.chunks_exact(self.pitch).take(self.height as usize).flat_map(row).collect()
+    }
+
     /// What is to be seen, if the clip or the camera's picture fills the screen: both have its shape.
     pub fn sight(&self) -> Sight {
+        self.sight_within(Region::WHOLE)
+    }
+
+    /// The same, where something stands upon the picture outside of `region`.
+    pub fn sight_within(&self, region: Region) -> Sight {
         if let Some(number) = self.stamp() {
-            return Sight::Clip { number, worst_db: self.worst_db(number) };
+            return Sight::Clip { number, worst_db: self.worst_db(number, region) };
         }
         if self.has_bars() {
             return Sight::Bars;
@@ -99,22 +124,22 @@ impl Photo {
 
     /// Peak signal to noise ratio of the luma against the clip's frame `number`, in decibels, in that band of rows below
     /// the stamp in which it is worst: a smear or a tear must not vanish in the mean.
-    fn worst_db(&self, number: u32) -> f64 {
+    fn worst_db(&self, number: u32, region: Region) -> f64 {
         let wave = clip::Wave::of(number);
-        (BELOW_STAMP..clip::SIZE.1 as usize)
+        (BELOW_STAMP..region.rows)
             .step_by(BAND_ROWS)
-            .map(|top| 10.0 * (255.0 * 255.0 / f64::max(self.band_error(&wave, top), 1e-3)).log10())
+            .map(|top| 10.0 * (255.0 * 255.0 / f64::max(self.band_error(&wave, top, region), 1e-3)).log10())
             .fold(f64::INFINITY, f64::min)
     }
 
-    /// Mean square of the difference of the luma to that of `wave` in the rows from `top` on.
-    fn band_error(&self, wave: &clip::Wave, top: usize) -> f64 {
+    /// Mean square of the difference of the luma to that of `wave` in the rows of `region` from `top` on.
+    fn band_error(&self, wave: &clip::Wave, top: usize, region: Region) -> f64 {
         /// Every second sample of every second row: as many as show in 4:2:0.
         const STEP: usize = 2;
         let (width, height) = (clip::SIZE.0 as usize, clip::SIZE.1 as usize);
         let (mut squares, mut count) = (0.0, 0.0);
-        for y in (top..height.min(top + BAND_ROWS)).step_by(STEP) {
-            for x in (0..width).step_by(STEP) {
+        for y in (top..region.rows.min(top + BAND_ROWS)).step_by(STEP) {
+            for x in (0..region.columns).step_by(STEP) {
                 let shown = self.luma_at((x as f64 + 0.5) / width as f64, (y as f64 + 0.5) / height as f64);
                 squares += (shown - f64::from(wave.luma(x, y))).powi(2);
                 count += 1.0;

@@ -1,65 +1,110 @@
-//! A station as it is installed: `make install`, its own user, udev's names and groups, and the unit's sandbox, in which
-//! camera, screen, sound card, keys and lines must still be within reach.
+//! A station as it is installed: `make install`, an empty configuration, its own user, udev's names and groups, and the
+//! unit's sandbox, in which camera, screen, sound card, keys and lines must still be within reach.
 
 use crate::Outcome;
 use crate::command::{run, wait_for};
-use crate::devices::camera::{self, Feed, Player};
 use crate::devices::screen::Screen;
-use crate::devices::{End, buttons, screen, sound};
+use crate::devices::{End, buttons, camera, screen, sound};
+use crate::intercom::{Intercom, make_known};
 use crate::judge::photo::Sight;
 use crate::machine::Order;
-use crate::station::{CODE, PROGRAM};
+use crate::station::PROGRAM;
+use serde_json::Value;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
-use std::process::{Command, Stdio};
+use std::path::Path;
 use std::time::Duration;
 
+/// How long the station may take to come, which it does by itself.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 pub fn play(_: &Order) -> Outcome<String> {
     run(&format!("make install PROGRAM={PROGRAM}"))?;
-    camera::load_loopback()?;
     screen::load()?;
     sound::load()?;
     buttons::load()?;
-    let player = Player::start(End::Near, Feed::Raw)?;
-    // udev's own events first: a camera is one as soon as somebody feeds it, which makes no event.
-    run("udevadm trigger --settle --subsystem-match=video4linux --subsystem-match=drm --subsystem-match=gpio")?;
+    camera::load_vivid()?;
+    run("udevadm settle")?;
     names_and_groups_are_there()?;
     device_classes_are_the_kernel_s_own()?;
     the_sandbox_reaches_the_devices()?;
 
-    // The unit calls a second station on this machine, which runs as root in the scenario's own hands.
-    let near = format!(
-        "VISAVIS_OPTIONS=--host ::1 -v 6 --port 10088 --listen-port 10087 --level 0 --code {} \\
-         --camera /dev/visavis/camera --screen drm:card0 --mic alsa:{hw} --speaker alsa:{hw}\n",
-        CODE.replace(' ', "-"),
-        hw = sound::station_side(End::Near)
-    );
-    fs::write("/etc/visavis/station.env", near)?;
-    let far = format!(
-        "chat --host ::1 -v 6 --port 10087 --listen-port 10088 --level 0 --camera pattern --screen drm:card1 --mic none --speaker none --state /run/far --code {}",
-        CODE.replace(' ', "-")
-    );
-    let mut other = Command::new(PROGRAM).args(far.split(' ')).stdin(Stdio::null()).spawn()?;
-    run("systemctl start visavis")?;
-
-    let screen = Screen::open(End::Far)?;
-    let seen = wait_for("the installed station is seen", PATIENCE, || {
-        screen.photograph().ok().flatten().filter(|photo| matches!(photo.sight(), Sight::Clip { .. }))
-    });
-    let state = run("systemctl show visavis --property=ActiveState,NRestarts,ExecMainStatus")?;
-    println!("{state}\n{}", run("journalctl --no-pager -u visavis").unwrap_or_default());
-    other.kill()?;
-    other.wait()?;
-    let (_, took) = seen?;
-    assert!(state.contains("NRestarts=0"), "{state}");
-    player.newest()?;
+    fs::write("/etc/visavis/station.toml", "")?;
+    let started = a_camera_that_appears_starts_it()?;
+    let station = Intercom::installed();
+    let answered = the_socket_answers(&station)?;
+    let seen = a_caller_sees_its_camera(&station)?;
     run("systemctl stop visavis")?;
-    Ok(format!("seen {:.1} s after its start", took.as_secs_f64()))
+    let end = run("systemctl show visavis --property=Result,ExecMainStatus,NRestarts")?;
+    for line in ["Result=success", "ExecMainStatus=0", "NRestarts=0"] {
+        assert!(end.lines().any(|said| said == line), "{line} is not so: {end}{}", journal());
+    }
+    if Path::new("/run/visavis").exists() {
+        return Err("its socket's folder is left behind".into());
+    }
+    Ok(format!(
+        "started {:.1} s after the camera came, asked {:.1} s later, seen {:.1} s after it answered a call",
+        started.as_secs_f64(),
+        answered.as_secs_f64(),
+        seen.as_secs_f64()
+    ))
 }
 
-/// The links that `--camera` and `--screen` may be given, and the groups that the unit is in.
+/// What the unit said.
+fn journal() -> String {
+    run("journalctl --no-pager -u visavis").unwrap_or_default()
+}
+
+/// A unit that is enabled is started by udev when its camera is plugged in, and not before.
+fn a_camera_that_appears_starts_it() -> Outcome<Duration> {
+    run("modprobe -r vivid")?;
+    run("systemctl enable visavis")?;
+    run("udevadm settle")?;
+    assert_eq!(run("systemctl show visavis --property=ActiveState")?, "ActiveState=inactive\n");
+    camera::load_vivid()?;
+    let is_active = || run("systemctl is-active visavis").ok().map(drop);
+    Ok(wait_for("udev starts the station", PATIENCE, is_active).map_err(|error| format!("{error}: {}", journal()))?.1)
+}
+
+/// With an empty configuration it has a name and its devices, and tells root so.
+fn the_socket_answers(station: &Intercom) -> Outcome<Duration> {
+    let status = || run(&format!("{PROGRAM} status")).ok();
+    let (words, took) = wait_for("visavis status answers", PATIENCE, status)
+        .map_err(|error| format!("{error}: {} {}", run("ls -la /run/visavis").unwrap_or_default(), journal()))?;
+    println!("{words}");
+    let is_well = |status: &Value| status["station"] == "lab" && status["faults"].as_array().is_some_and(Vec::is_empty);
+    station.wait_status("at rest with all its devices", is_well)?;
+    let screen = Screen::open(End::Near)?;
+    wait_for("its screen shows a card", PATIENCE, || {
+        screen.photograph().ok().flatten().filter(|photo| photo.sight() == Sight::Other)
+    })?;
+    Ok(took)
+}
+
+/// A second station on this machine, in the scenario's own hands, is paired with it, rings it, and sees what its camera
+/// sees. How long that took from the answer.
+fn a_caller_sees_its_camera(station: &Intercom) -> Outcome<Duration> {
+    const CALLER: &str = "[station]\nport = 10088\nfind = false\n[camera]\ndevice = \"pattern\"\nsize = \"320x240\"\n\
+        [screen]\ndevice = \"drm:card1\"\n[microphone]\ndevice = \"none\"\n[loudspeaker]\ndevice = \"none\"\n";
+    let caller = Intercom::start(None, "caller", CALLER)?;
+    make_known(station, &caller, "[::1]:10087")?;
+    caller.wait_joined()?;
+    caller.act("ring lab")?;
+    station.wait_state("ringing")?;
+    station.act("answer")?;
+    let screen = Screen::open(End::Far)?;
+    let seen = wait_for("the installed station is seen", PATIENCE, || {
+        screen.photograph().ok().flatten().filter(|photo| photo.sight() == Sight::Bars)
+    });
+    println!("{}", journal());
+    let (_, took) = seen?;
+    caller.act("hang-up")?;
+    station.wait_record("the call", |record| record["what"] == "answered-call" && record["who"] == "caller")?;
+    caller.stop()?;
+    Ok(took)
+}
+
+/// The links that a configuration may name, and the groups that the unit is in.
 fn names_and_groups_are_there() -> Outcome {
     for name in ["/dev/visavis/camera", "/dev/visavis/screen"] {
         fs::metadata(name).map_err(|error| format!("{name}: {error}"))?;
@@ -88,7 +133,7 @@ fn device_classes_are_the_kernel_s_own() -> Outcome {
 /// shell instead of the station.
 fn the_sandbox_reaches_the_devices() -> Outcome {
     const PROBE: &str = "#!/bin/sh
-for node in /dev/video10 /dev/dri/card0 /dev/fb0 /dev/snd/pcmC0D0p /dev/snd/controlC0 /dev/gpiochip0; do
+for node in /dev/video0 /dev/dri/card0 /dev/fb0 /dev/snd/pcmC0D0p /dev/snd/controlC0 /dev/gpiochip0; do
     sh -c \"exec 3<>$node\" || exit 1
 done
 for node in /dev/mem /dev/kmsg /dev/watchdog0 /dev/uinput; do

@@ -172,8 +172,8 @@ fn a_card_can_be_pulled_out() -> Outcome {
 
 fn a_button_can_be_pressed() -> Outcome {
     for down in [true, false] {
-        buttons::press(2, down)?;
-        assert_eq!(buttons::is_high(2)?, down);
+        buttons::press("BTN_DOOR", down)?;
+        assert_eq!(buttons::is_high("BTN_DOOR")?, down);
     }
     Ok(())
 }

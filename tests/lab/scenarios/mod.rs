@@ -8,11 +8,15 @@ mod call_one_way;
 mod camera_mjpeg;
 mod camera_unplugged;
 mod devices;
+mod house;
+mod intercom;
 mod network_cut;
+mod pairing;
 mod peer_frozen;
 mod peer_killed;
 mod soak;
 mod sound_unplugged;
+mod strike_killed;
 
 use crate::Outcome;
 use crate::machine::Order;
@@ -59,6 +63,10 @@ pub const ALL: &[Scenario] = &[
     scenario("network_cut", 120, network_cut::play, "the network is gone for 10 s"),
     scenario("peer_killed", 120, peer_killed::play, "a station dies and is started again"),
     scenario("peer_frozen", 120, peer_frozen::play, "a station stands still for 10 s and shows nothing old"),
+    scenario("intercom", 180, intercom::play, "the door rings, the kitchen sees, answers, opens and is hung up on"),
+    scenario("pairing", 120, pairing::play, "two stations face to face pair by what they show"),
+    scenario("house", 120, house::play, "three stations: the first to answer, do not disturb, a stranger"),
+    scenario("strike_killed", 120, strike_killed::play, "a station is killed with its strike on, and in a call"),
     Scenario {
         under_systemd: true,
         ..scenario("appliance", 120, appliance::play, "installed, and started by systemd in its sandbox")

@@ -1,0 +1,233 @@
+//! A door and a kitchen, with buttons, lamp and strike: somebody rings, is seen before anybody answers, is talked to,
+//! is let in, and goes. Both screens are photographed at each step.
+
+use crate::Outcome;
+use crate::call::{Call, PATIENCE, Plan};
+use crate::command::wait_for;
+use crate::devices::buttons::{self, Watched};
+use crate::devices::network::Ip;
+use crate::devices::screen::Screen;
+use crate::devices::{End, camera, sound};
+use crate::intercom::{Intercom, make_known};
+use crate::judge::photo::{Photo, Region, Sight};
+use crate::judge::tone;
+use crate::machine::Order;
+use std::fs;
+use std::time::Duration;
+
+/// How long the strike is to be on; the configuration of the door says the same.
+const PULSE: Duration = Duration::from_secs(1);
+/// How much longer or shorter it may have been, as it is seen from outside: the one core may be with somebody else.
+const PULSE_ERROR: Duration = Duration::from_millis(150);
+/// How long the lamp is watched: a lamp that tells of ringing changes several times a second.
+const BLINKING: Duration = Duration::from_secs(2);
+/// Quieter than this is no bell.
+const BELL_LEVEL: f64 = 0.01;
+/// One is the door, the other the kitchen.
+const DOOR: End = End::Near;
+const KITCHEN: End = End::Far;
+
+pub fn play(_: &Order) -> Outcome<String> {
+    buttons::load()?;
+    let mut call = Call::prepare(Plan { judged: Region::BESIDE_OVERLAY, ..Plan::default() })?;
+    let door = Intercom::start(DOOR, "door", &config(DOOR, DOOR_HANDS))?;
+    let kitchen = Intercom::start(KITCHEN, "kitchen", &config(KITCHEN, KITCHEN_HANDS))?;
+    wait_card(&call, DOOR)?;
+    wait_card(&call, KITCHEN)?;
+    photograph(&call, "1-unpaired")?;
+    make_known(&door, &kitchen, Ip::V6.address(DOOR))?;
+    door.wait_joined()?;
+    kitchen.wait_joined()?;
+
+    let (lit, early) = ring(&mut call, &door, &kitchen)?;
+    let first = answer(&mut call, &door, &kitchen)?;
+    who_may_not_does_not(&call, &door)?;
+    door.peers("allow kitchen release")?;
+    door.act("rescan")?;
+    let pulse = release(&call)?;
+    door.wait_record("the release, with a picture", |record| {
+        record["what"] == "door-released" && record["who"] == "kitchen" && record["still"].is_string()
+    })
+    .and_then(|record| still_shows_the_door(&door, record["still"].as_str().unwrap_or_default()))?;
+    hang_up(&call, &door, &kitchen)?;
+    door.stop()?;
+    kitchen.stop()?;
+    Ok(format!(
+        "from the press the lamp in {} ms, the caller's picture in {} ms; from the answer pictures both ways in {} ms; \
+         the strike was on for {} ms of {}",
+        lit.as_millis(),
+        early.as_millis(),
+        first.as_millis(),
+        pulse.as_millis(),
+        PULSE.as_millis()
+    ))
+}
+
+const DOOR_HANDS: &str = r#"
+[door]
+line = "STRIKE"
+pulse = "1s"
+[[button]]
+line = "BTN_CALL"
+[[button]]
+line = "BTN_HANGUP"
+short = "hang-up"
+"#;
+
+const KITCHEN_HANDS: &str = r#"
+[[button]]
+line = "KITCHEN_CALL"
+[[button]]
+line = "KITCHEN_DOOR"
+short = "release"
+[[lamp]]
+line = "KITCHEN_LAMP"
+shows = ["ringing", "talking"]
+"#;
+
+/// The configuration of a station with a camera that shows the clip, a screen and a sound card.
+pub fn config(end: End, hands: &str) -> String {
+    let (camera, screen, card) = (camera::LOOPBACK[end.index()], Screen::card(end), sound::station_side(end));
+    // Cameras and screens are small already; the bits are those of the other calls.
+    format!(
+        "[station]\nip = \"6\"\n[camera]\ndevice = \"{camera}\"\nlevel = 0\nbitrate = \"2 Mbit/s\"\n[screen]\ndevice = \"drm:{screen}\"\n\
+         [microphone]\ndevice = \"alsa:{card}\"\n[loudspeaker]\ndevice = \"alsa:{card}\"\n{hands}"
+    )
+}
+
+/// Somebody presses the button at the door. How long after that the kitchen's lamp was lit, and its screen showed who
+/// stands there.
+fn ring(call: &mut Call, door: &Intercom, kitchen: &Intercom) -> Outcome<(Duration, Duration)> {
+    let lamp = Watched::start("KITCHEN_LAMP")?;
+    let pressed = buttons::tap("BTN_CALL")?;
+    call.wait_live(KITCHEN)?;
+    let early = pressed.elapsed();
+    kitchen.wait_state("ringing")?;
+    door.wait_state("calling")?;
+    std::thread::sleep(BLINKING);
+    let changes = lamp.finish()?;
+    assert!(changes.len() >= 4, "the lamp changes in {changes:?}");
+    let lit = changes.first().ok_or("a dark lamp")?.0;
+    call.watch(KITCHEN)?;
+    the_band_covers_the_foot(call)?;
+    wait_card(call, DOOR)?;
+    let bell = tone::level(&sound::listen(KITCHEN, Duration::from_secs(3))?);
+    assert!(bell > BELL_LEVEL, "the bell's level is {bell}");
+    photograph(call, "2-rings")?;
+    Ok((lit.duration_since(pressed), early))
+}
+
+/// The caller's picture has the band that says who rings, which no part of the clip is like.
+fn the_band_covers_the_foot(call: &Call) -> Outcome {
+    let photo = call.look(KITCHEN)?.photo.ok_or("the screen is dark")?;
+    match photo.sight() {
+        Sight::Clip { worst_db, .. } if worst_db < 20.0 => Ok(()),
+        other => Err(format!("the kitchen shows {other:?}, and no band upon it").into()),
+    }
+}
+
+/// Somebody in the kitchen answers. How long after that each saw the other.
+fn answer(call: &mut Call, door: &Intercom, kitchen: &Intercom) -> Outcome<Duration> {
+    let pressed = buttons::tap("KITCHEN_CALL")?;
+    for end in End::BOTH {
+        call.wait_live(end)?;
+    }
+    let first = pressed.elapsed();
+    kitchen.wait_state("talking")?;
+    door.wait_state("talking")?;
+    for end in End::BOTH {
+        call.speak(end)?;
+    }
+    for end in End::BOTH {
+        call.watch(end)?;
+        call.wait_heard(end)?;
+    }
+    photograph(call, "3-talk")?;
+    Ok(first)
+}
+
+/// As long as the door's book does not say that the kitchen may, its door button does nothing but tell so.
+fn who_may_not_does_not(call: &Call, door: &Intercom) -> Outcome {
+    let strike = Watched::start("STRIKE")?;
+    buttons::tap("KITCHEN_DOOR")?;
+    door.wait_event("whom it refused", |what| what["release_refused"]["by"] == "kitchen")?;
+    door.wait_record("whom it refused", |record| record["what"] == "release-refused" && record["who"] == "kitchen")?;
+    photograph(call, "4-refused")?;
+    assert_eq!(strike.finish()?, [], "the strike was on");
+    Ok(())
+}
+
+/// The kitchen's door button. How long the strike was on.
+fn release(call: &Call) -> Outcome<Duration> {
+    let strike = Watched::start("STRIKE")?;
+    buttons::tap("KITCHEN_DOOR")?;
+    wait_for("the strike is on", PATIENCE, || buttons::is_high("STRIKE").ok()?.then_some(()))?;
+    // Both screens tell of it at their next look.
+    std::thread::sleep(PULSE / 2);
+    photograph(call, "5-release")?;
+    wait_for("the strike is off", PATIENCE, || (!buttons::is_high("STRIKE").ok()?).then_some(()))?;
+    // What is off must stay off.
+    std::thread::sleep(PULSE);
+    let changes = strike.finish()?;
+    let [(on, true), (off, false)] = changes[..] else { return Err(format!("the strike changed: {changes:?}").into()) };
+    let pulse = off.duration_since(on);
+    assert!(pulse.abs_diff(PULSE) <= PULSE_ERROR, "the strike was on for {pulse:?}");
+    Ok(pulse)
+}
+
+/// The still picture in the journal is a JPEG of what the door's camera saw.
+fn still_shows_the_door(door: &Intercom, file: &str) -> Outcome {
+    let jpeg = fs::read(format!("{}/stills/{file}", door.state))?;
+    fs::write(format!("{}/still.jpg", crate::guest::RUN), &jpeg)?;
+    let picture = turbojpeg::decompress(&jpeg, turbojpeg::PixelFormat::RGB)?;
+    let photo = Photo {
+        width: picture.width as u32,
+        height: picture.height as u32,
+        pitch: picture.pitch,
+        bytes: picture.pixels,
+        pixel: |row, x| [row[x * 3], row[x * 3 + 1], row[x * 3 + 2]],
+    };
+    match photo.sight() {
+        Sight::Clip { worst_db, .. } if worst_db > 25.0 => Ok(()),
+        other => Err(format!("the still picture shows {other:?}").into()),
+    }
+}
+
+fn hang_up(call: &Call, door: &Intercom, kitchen: &Intercom) -> Outcome {
+    buttons::tap("BTN_HANGUP")?;
+    for end in End::BOTH {
+        wait_card(call, end)?;
+    }
+    photograph(call, "6-ended")?;
+    for station in [door, kitchen] {
+        station.wait_state("idle")?;
+        wait_record_of_the_call(station)?;
+    }
+    for end in End::BOTH {
+        wait_card(call, end)?;
+    }
+    assert!(!buttons::is_high("KITCHEN_LAMP")?, "the lamp is lit though nothing goes on");
+    // The idle card is drawn in the turn after.
+    std::thread::sleep(Duration::from_millis(500));
+    photograph(call, "7-idle")
+}
+
+fn wait_record_of_the_call(station: &Intercom) -> Outcome {
+    let what = if station.name == "door" { "made-call" } else { "answered-call" };
+    let who = if station.name == "door" { "kitchen" } else { "door" };
+    let is_it = |record: &serde_json::Value| {
+        record["what"] == what && record["who"] == who && record["lasted_ms"].as_u64() > Some(0)
+    };
+    station.wait_record("the call", is_it).map(drop)
+}
+
+fn wait_card(call: &Call, end: End) -> Outcome {
+    let is_card = || call.look(end).ok().filter(|look| look.sight == Sight::Other).map(drop);
+    wait_for(&format!("a card at the {} end", end.name()), PATIENCE, is_card).map(drop)
+}
+
+/// Leaves a photograph of each screen in the run folder.
+fn photograph(call: &Call, step: &str) -> Outcome {
+    let name = |end| if end == DOOR { "door" } else { "kitchen" };
+    End::BOTH.into_iter().try_for_each(|end| call.look(end)?.keep(&format!("{step}-{}", name(end))))
+}

@@ -1,0 +1,66 @@
+//! A station dies at the worst moments: with its strike on, which falls; and in a call, which ends with the right word,
+//! after which it is rung again as if nothing had been.
+
+use crate::Outcome;
+use crate::devices::network::{Ip, Network};
+use crate::devices::{End, buttons};
+use crate::intercom::{Intercom, make_known};
+use crate::machine::Order;
+use serde_json::Value;
+use std::time::{Duration, Instant};
+
+pub fn play(_: &Order) -> Outcome<String> {
+    buttons::load()?;
+    let _network = Network::lay(Ip::V6)?;
+    let mut door = Intercom::start(End::Near, "door", &config("[door]\nline = \"STRIKE\"\npulse = \"30s\"\n"))?;
+    let mut kitchen = Intercom::start(End::Far, "kitchen", &config(""))?;
+    make_known(&door, &kitchen, Ip::V6.address(End::Near))?;
+    door.wait_joined()?;
+
+    door.act("release-here")?;
+    assert!(buttons::is_high("STRIKE")?, "the strike is off though it was released");
+    let start = Instant::now();
+    door.crash()?;
+    assert!(!buttons::is_high("STRIKE")?, "the strike is on though nobody holds it");
+    let fell = start.elapsed();
+    door.start_again()?;
+    door.wait_joined()?;
+    kitchen.wait_joined()?;
+    assert!(!buttons::is_high("STRIKE")?, "an opening that was cut short is not made up for");
+
+    talk(&door, &kitchen)?;
+    let start = Instant::now();
+    kitchen.crash()?;
+    kitchen.start_again()?;
+    let lost = |status: &Value| status["state"] == "ended" && status["reason"] == "connection lost";
+    door.wait_status("told that the call is lost", lost)?;
+    let told = start.elapsed();
+    door.wait_state("idle")?;
+    let again = talk(&door, &kitchen)?;
+    door.stop()?;
+    kitchen.stop()?;
+    Ok(format!(
+        "the line fell within {} ms; a call's end was told {} ms after the kill, and the next call stood after {} ms",
+        fell.as_millis(),
+        told.as_millis(),
+        again.as_millis()
+    ))
+}
+
+fn config(door: &str) -> String {
+    format!(
+        "[station]\nip = \"6\"\nfind = false\n[camera]\ndevice = \"pattern\"\nsize = \"320x240\"\nrate = \"5 fps\"\n\
+         [screen]\ndevice = \"none\"\n[microphone]\ndevice = \"none\"\n[loudspeaker]\ndevice = \"none\"\n{door}"
+    )
+}
+
+/// The door rings and the kitchen answers. How long that took.
+fn talk(door: &Intercom, kitchen: &Intercom) -> Outcome<Duration> {
+    let start = Instant::now();
+    door.act("ring kitchen")?;
+    kitchen.wait_state("ringing")?;
+    kitchen.act("answer")?;
+    door.wait_state("talking")?;
+    kitchen.wait_state("talking")?;
+    Ok(start.elapsed())
+}
