@@ -42,7 +42,7 @@
 //! | [`panel`] | buttons, keys, touches, lamps, the door's strike, and the control socket | call, device, sys, time |
 //! | [`stage`] | the thread bodies | device, ring, codec, voice, card, stats, sys, media, time |
 //! | [`station`] | wiring, net loop, supervision, report | everything below |
-//! | [`config`] | `station.toml`: as typed, as meant | station, call, device, identity, media, time |
+//! | [`config`] | `station.toml`: as typed, as meant | station, panel, call, find, card, device, identity, media, time |
 //! | [`cli`] | one file per subcommand | station, device, everything below |
 
 pub mod call;

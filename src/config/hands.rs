@@ -86,11 +86,16 @@ impl Default for Keys {
     }
 }
 
-/// A key as the kernel writes its name, `KEY_ESC`, of whatever way it is typed.
-fn full_name(typed: &str) -> Result<String, String> {
-    typed.parse::<Key>()?;
+/// A key as the kernel writes its name, `KEY_ESC`, in whatever way it is typed; what is no key stays as it is, for
+/// `check` to refuse at its place.
+fn full_name(typed: &str) -> String {
     let name = typed.trim().to_ascii_uppercase();
-    Ok(if name.starts_with("KEY_") || name.starts_with("BTN_") { name } else { format!("KEY_{name}") })
+    let has_prefix = name.starts_with("KEY_") || name.starts_with("BTN_");
+    match typed.parse::<Key>() {
+        Ok(_) if has_prefix => name,
+        Ok(_) => format!("KEY_{name}"),
+        Err(_) => typed.to_owned(),
+    }
 }
 
 /// A typed key and its action.
@@ -103,7 +108,7 @@ impl<'de> Deserialize<'de> for Keys {
         let typed: BTreeMap<String, Meaning> = Deserialize::deserialize(from)?;
         let mut keys = Keys::default();
         for (key, meaning) in typed {
-            keys.0.insert(full_name(&key).map_err(serde::de::Error::custom)?, meaning.0);
+            keys.0.insert(full_name(&key), meaning.0);
         }
         Ok(keys)
     }

@@ -123,7 +123,6 @@ const EVERYTHING_ELSE: &str = r#"
     auto_answer_delay = "0s"
     early_media = false
     do_not_disturb = "22:00 - 07:00"
-    keep_missed = 0
     groups = { upstairs = ["kitchen", "front door"] }
     [door]
     line = "gpiochip0:17"
@@ -160,7 +159,7 @@ const EVERYTHING_ELSE: &str = r#"
     [[relay]]
     line = "BELL"
     active_low = true
-    during = ["talking", "fault"]
+    during = ["talking", "error"]
     [[peer]]
     name = "kitchen"
     address = "[2001:db8::7]:10088"
@@ -223,7 +222,7 @@ fn a_slip_is_answered_with_its_place_its_key_and_the_remedy() {
         ("[keys]\nKEY_ENTR = 'answer'", "line 2, column 1: keys.KEY_ENTR: there is no key of this name"),
         (
             "[[lamp]]\nline='A'\nshows=['ringin']",
-            "lamp[0].shows: \"ringin\" is none of the words that are known here: ringing, calling",
+            "lamp[0].shows: `ringin` is no thing for a lamp to show; there are idle, ringing, calling",
         ),
         ("[call]\nusual = ''", "call.usual: name: \"\" is empty"),
         ("[camera]\nsize = '640x480", "line 2, column"),

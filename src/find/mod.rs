@@ -6,7 +6,7 @@
 //! | key | value |
 //! |---|---|
 //! | `v` | version of the announcement: 1 |
-//! | `k` | [`KeyHint`](crate::identity::KeyHint) at its public key: who has the key in the book recognises it, nobody else learns it |
+//! | `k` | [`KeyHint`] at its public key: who has the key in the book recognises it, nobody else learns it |
 //! | `n` | its name, where that does not fit the instance's |
 //! | `pair` | `1` while it is pairing; absent otherwise |
 //!
