@@ -240,7 +240,8 @@ fn a_large_frame_leaves_in_a_burst_and_then_evenly() {
         left.push((now, payloads(&mut near, now).len()));
     }
     assert!((30..=42).contains(&left[0].1), "{left:?}");
-    assert!(left[1..].iter().all(|&(_, count)| count <= 10), "{left:?}");
+    // Of 1,500 bytes each; ours are shorter.
+    assert!(left[1..].iter().all(|&(_, count)| count <= 20), "{left:?}");
     let total: usize = left.iter().map(|l| l.1).sum();
     assert!(left.last().unwrap().0.since(start) < Duration::from_micros(60) * total as u32, "{left:?}");
     assert!(left.last().unwrap().0.since(start) > Duration::from_micros(20) * total as u32, "{left:?}");
