@@ -285,3 +285,52 @@ fn action(touch: Touch, contacts: &[String]) -> Option<Action> {
         Touch::StopPairing => Action::StopPairing,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    //! Goal: a finger on a button does what the button says, on cards and on pictures that do not fill the screen.
+    //! Method: what is drawn where is `card`'s to say; its zones are tapped in their middle, as shares of the screen.
+    use super::*;
+    use crate::card::Idle;
+
+    const SCREEN: Size = Size::new(800, 480);
+    const TOUCH: Manner = Manner { language: crate::card::Language::English, touch: true };
+
+    /// What a tap in the middle of pixels of the screen does.
+    fn tapped(zones: &[Zone], x: u32, y: u32) -> Option<Action> {
+        let (x, y) = (x as f32 / SCREEN.width as f32, y as f32 / SCREEN.height as f32);
+        zones.iter().find(|zone| zone.contains(x, y)).and_then(|zone| zone.tap.clone())
+    }
+
+    #[test]
+    fn contacts_on_the_idle_card_are_rung_by_their_names() {
+        let idle = Idle { contacts: vec!["upstairs".into(), "kitchen".into()], ..Idle::default() };
+        let card = Card::Idle(idle);
+        let drawn = card::zones(&card, &TOUCH, SCREEN);
+        let found = zones(&card.into(), &TOUCH, SCREEN, None);
+        assert_eq!(drawn.len(), found.len());
+        for (zone, name) in drawn.iter().zip(["upstairs", "kitchen"]) {
+            let (x, y) = (zone.place.left as u32 + zone.place.width / 2, zone.place.top as u32 + zone.place.height / 2);
+            assert_eq!(tapped(&found, x, y), Some(Action::Ring(Whom::Named(name.into()))));
+        }
+    }
+
+    #[test]
+    fn buttons_on_a_picture_lie_where_the_picture_does() {
+        let overlay = Overlay { touches: vec![Touch::Mute, Touch::HangUp], ..Overlay::default() };
+        let showing = Showing { card: None, overlay };
+        // 4:3 in 800x480: 640 wide, with 80 dark columns on each side.
+        let picture = Size::new(320, 240);
+        let drawn = showing.overlay.zones(&TOUCH, picture);
+        let found = zones(&showing, &TOUCH, SCREEN, Some(picture));
+        for (zone, action) in drawn.iter().zip([Action::Mute(Switch::Toggle), Action::HangUp]) {
+            let middle = |at: i32, side: u32| at as u32 + side / 2;
+            let x = 80 + 2 * middle(zone.place.left, zone.place.width);
+            let y = 2 * middle(zone.place.top, zone.place.height);
+            assert_eq!(tapped(&found, x, y), Some(action));
+        }
+        assert!((0..80).all(|x| tapped(&found, x, 470).is_none()), "beside the picture there is nothing");
+        assert!(zones(&showing, &TOUCH, SCREEN, None).is_empty(), "before the first picture neither");
+        assert!(zones(&showing, &Manner { touch: false, ..TOUCH }, SCREEN, Some(picture)).is_empty());
+    }
+}
