@@ -30,7 +30,7 @@ static ALLOCATOR: Counting = Counting;
 #[test]
 fn an_overlay_is_laid_on_pictures_without_an_allocation() {
     let overlay = Overlay {
-        heading: Some(Heading::HeldBy("kitchen".into())),
+        heading: Some(Heading::Watching("kitchen".into())),
         is_muted: true,
         is_muted_there: true,
         is_network_weak: true,

@@ -118,6 +118,10 @@ pub fn of(card: &Card, language: Language) -> Content {
         Card::Calling { name, ringing } => calling(name, ringing, say),
         Card::Ended { name, why } => (Some(end_sign(why)), vec![title(ending(name, why, say))]),
         Card::Watched { name } => (Some((Icon::Eye, WARN)), vec![title(about(say.watched_by, name))]),
+        Card::Held { name, is_here } => {
+            let sentence = if *is_here { say.holding } else { say.held_by };
+            (Some((Icon::Pause, PLAIN)), vec![title(about(sentence, name))])
+        }
         Card::PageFrom { name } => (Some((Icon::Megaphone, WELL)), vec![title(about(say.page_from, name))]),
         Card::Paging { name } => (Some((Icon::Megaphone, WELL)), vec![title(about(say.paging, name))]),
         Card::Paired { name } => (Some((Icon::Tick, WELL)), vec![title(about(say.paired_with, name))]),
@@ -211,7 +215,7 @@ pub fn touches(card: &Card) -> Vec<Touch> {
         Card::Calling { .. } | Card::Connecting { .. } | Card::NoPicture { .. } | Card::Paging { .. } => {
             vec![Touch::HangUp]
         }
-        Card::Watched { .. } | Card::PageFrom { .. } => vec![Touch::HangUp],
+        Card::Watched { .. } | Card::PageFrom { .. } | Card::Held { .. } => vec![Touch::HangUp],
         Card::Unpaired { .. } => vec![Touch::Pair],
         Card::Pairing { .. } => vec![Touch::StopPairing],
         Card::Waiting { .. } | Card::Away { .. } | Card::Message { .. } => Vec::new(),

@@ -155,6 +155,8 @@ sentences! {
     page_from,
     /// We speak to others, one way.
     paging,
+    /// We put the other side on hold.
+    holding,
     /// The other side put us on hold.
     held_by,
     /// The door was released.

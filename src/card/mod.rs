@@ -114,6 +114,13 @@ pub enum Card {
         /// Which.
         name: String,
     },
+    /// A call goes on, and neither side is seen or heard.
+    Held {
+        /// The other station.
+        name: String,
+        /// This station lets the other wait, or else the other this one.
+        is_here: bool,
+    },
     /// This station speaks to others, one way.
     Paging {
         /// A station, or a group.

@@ -47,8 +47,6 @@ pub enum Heading {
     Rings(String),
     /// We look at a station, which hears and sees nothing of us.
     Watching(String),
-    /// A station has put us on hold.
-    HeldBy(String),
     /// Another station looks at us.
     WatchedBy(String),
     /// A door was released.
@@ -98,7 +96,6 @@ impl Overlay {
             Heading::WatchedBy(name) => (Some(Icon::Eye), about(say.watched_by, name)),
             Heading::DoorOpen => (Some(Icon::Door), say.door_open.into()),
             Heading::DoorShut => (Some(Icon::Warning), say.door_shut.into()),
-            Heading::HeldBy(name) => (Some(Icon::Pause), about(say.held_by, name)),
             Heading::Text(words) => (None, words.clone()),
         })
     }

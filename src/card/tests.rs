@@ -68,6 +68,8 @@ fn cards() -> Vec<(String, Card)> {
         ("incoming-door", Card::Incoming { name: name(), can_release: true }),
         ("calling", Card::Calling { name: "Alle".into(), ringing }),
         ("watched", Card::Watched { name: name() }),
+        ("held", Card::Held { name: name(), is_here: false }),
+        ("holding", Card::Held { name: name(), is_here: true }),
         ("page", Card::PageFrom { name: name() }),
         ("paging", Card::Paging { name: "Alle".into() }),
         ("pairing", Card::Pairing { words: WORDS.into(), code: WORDS.to_uppercase(), seconds: 290 }),

@@ -103,6 +103,11 @@ impl Peer {
         true
     }
 
+    /// From now on its pictures are wanted; what came before was another call's.
+    pub fn expect_picture(&mut self, now: Instant) {
+        (self.picture_at, self.has_picture) = (now, false);
+    }
+
     /// A whole picture came; whether it is the first.
     pub fn seen(&mut self, now: Instant) -> bool {
         self.picture_at = now;
@@ -170,9 +175,12 @@ mod tests {
         (peer.picture_at, peer.has_picture, peer.camera) = (at(2), true, Camera::Working);
         assert!(peer.card(at(2), "kitchen", None).is_none());
         assert!(matches!(peer.card(at(6), "kitchen", None), Some(Card::NoPicture { .. })));
+        peer.expect_picture(at(6));
+        assert!(matches!(peer.card(at(6), "kitchen", None), Some(Card::Connecting { .. })), "a later call");
+        assert!(peer.seen(at(7)) && peer.card(at(7), "kitchen", None).is_none(), "its first picture is news again");
         peer.camera = Camera::Faulty("unplugged".into());
         peer.name = Some("Küche".into());
-        let card = peer.card(at(2), "kitchen", None);
+        let card = peer.card(at(7), "kitchen", None);
         assert!(matches!(card, Some(Card::NoPicture { peer: from, why }) if from == "Küche" && why == "unplugged"));
         peer.leave(at(7));
         assert!(matches!(peer.card(at(8), "kitchen", None), Some(Card::Away { .. })));

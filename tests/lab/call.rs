@@ -254,6 +254,21 @@ impl Call {
         }
     }
 
+    /// Waits until nothing of the other end is heard at `end`.
+    pub fn wait_silent(&self, end: End) -> Outcome {
+        let start = Instant::now();
+        loop {
+            let sound = sound::listen(end, Duration::from_secs(1))?;
+            let heard = tone::time_share(&sound, sound::pitch_hz(end.other()), AUDIBLE);
+            if heard == 0.0 {
+                return Ok(());
+            }
+            if start.elapsed() > PATIENCE {
+                return Err(format!("at the {} end the other is heard for {heard:.1} s of 1", end.name()).into());
+            }
+        }
+    }
+
     /// Hangs up at both ends; gives their reports.
     pub fn end(mut self) -> Outcome<[Value; 2]> {
         let mut report = |end: End| -> Outcome<Value> {

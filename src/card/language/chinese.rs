@@ -37,6 +37,7 @@ pub const SENTENCES: Sentences = Sentences {
     watched_by: "{name}正在查看",
     page_from: "来自{name}的广播",
     paging: "正在向{name}广播",
+    holding: "{name}正在等待",
     held_by: "{name}已保持通话",
     door_open: "门已打开",
     door_shut: "门没有打开",

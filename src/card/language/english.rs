@@ -37,6 +37,7 @@ pub const SENTENCES: Sentences = Sentences {
     watched_by: "{name} is watching",
     page_from: "Announcement from {name}",
     paging: "Speaking to {name}",
+    holding: "{name} is on hold",
     held_by: "On hold by {name}",
     door_open: "The door is open",
     door_shut: "The door stays shut",

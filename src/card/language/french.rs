@@ -37,6 +37,7 @@ pub const SENTENCES: Sentences = Sentences {
     watched_by: "{name} regarde",
     page_from: "Annonce de {name}",
     paging: "Annonce à {name}",
+    holding: "{name} est en attente",
     held_by: "Mis en attente par {name}",
     door_open: "La porte est ouverte",
     door_shut: "La porte reste fermée",

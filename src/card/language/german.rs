@@ -37,6 +37,7 @@ pub const SENTENCES: Sentences = Sentences {
     watched_by: "{name} sieht zu",
     page_from: "Durchsage von {name}",
     paging: "Durchsage an {name}",
+    holding: "{name} wird gehalten",
     held_by: "Gehalten von {name}",
     door_open: "Die Tür ist offen",
     door_shut: "Die Tür bleibt zu",

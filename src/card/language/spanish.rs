@@ -37,6 +37,7 @@ pub const SENTENCES: Sentences = Sentences {
     watched_by: "{name} está mirando",
     page_from: "Aviso de {name}",
     paging: "Aviso a {name}",
+    holding: "{name} está en espera",
     held_by: "En espera por {name}",
     door_open: "La puerta está abierta",
     door_shut: "La puerta no se abre",

@@ -23,7 +23,6 @@ pub fn overlays() -> Vec<(&'static str, Overlay)> {
         ("incoming", Overlay { touches: answer, ..headed(Heading::Rings(name())) }),
         ("talking", talking.clone()),
         ("talking-all", all),
-        ("held", Overlay { heading: Some(Heading::HeldBy(name())), ..talking }),
         ("door open", headed(Heading::DoorOpen)),
         ("door shut", headed(Heading::DoorShut)),
         ("watching", headed(Heading::Watching(name()))),

@@ -36,6 +36,11 @@ impl Intercom {
             self.handle_call_event(now, &event);
         }
         let media = self.call.media();
+        if let Some(neighbour) = media.shown.and_then(|key| self.house.by_key(&key))
+            && self.board.routes().show != Some(neighbour.peer.link)
+        {
+            neighbour.peer.expect_picture(now);
+        }
         let house = &self.house;
         let links = |keys: &[PublicKey]| keys.iter().filter_map(|key| house.link_of(key)).collect();
         self.board.set_routes(Routes {

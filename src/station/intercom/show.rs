@@ -110,12 +110,15 @@ impl Scene<'_> {
         if is_watched {
             return Card::Watched { name: face.name }.into();
         }
+        // No pictures come, and that is no fault; the last one would pass for a living one.
+        if talking.is_held() && !matches!(face.instead, Some(Card::Away { .. })) {
+            return Card::Held { name: face.name, is_here: talking.held_here }.into();
+        }
         if let Some(card) = face.instead {
             let is_page = talking.kind == CallKind::Page;
             return if is_page { Card::PageFrom { name: face.name }.into() } else { card.into() };
         }
         let of_call = match talking.kind {
-            _ if talking.held_there => Some(Heading::HeldBy(face.name)),
             CallKind::Monitor => Some(Heading::Watching(face.name)),
             CallKind::Page => Some(Heading::Text(face.name)),
             CallKind::Talk | CallKind::Other => None,

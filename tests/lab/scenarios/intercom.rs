@@ -26,6 +26,7 @@ const BELL_LEVEL: f64 = 0.01;
 /// One is the door, the other the kitchen.
 const DOOR: End = End::Near;
 const KITCHEN: End = End::Far;
+const NAMES: [&str; 2] = ["door", "kitchen"];
 
 pub fn play(_: &Order) -> Outcome<String> {
     buttons::load()?;
@@ -34,7 +35,7 @@ pub fn play(_: &Order) -> Outcome<String> {
     let kitchen = Intercom::start(KITCHEN, "kitchen", &config(KITCHEN, KITCHEN_HANDS))?;
     wait_card(&call, DOOR)?;
     wait_card(&call, KITCHEN)?;
-    photograph(&call, "1-unpaired")?;
+    photograph(&call, NAMES, "1-unpaired")?;
     make_known(&door, &kitchen, Ip::V6.address(DOOR))?;
     door.wait_joined()?;
     kitchen.wait_joined()?;
@@ -113,7 +114,7 @@ fn ring(call: &mut Call, door: &Intercom, kitchen: &Intercom) -> Outcome<(Durati
     wait_card(call, DOOR)?;
     let bell = tone::level(&sound::listen(KITCHEN, Duration::from_secs(3))?);
     assert!(bell > BELL_LEVEL, "the bell's level is {bell}");
-    photograph(call, "2-rings")?;
+    photograph(call, NAMES, "2-rings")?;
     Ok((lit.duration_since(pressed), early))
 }
 
@@ -142,7 +143,7 @@ fn answer(call: &mut Call, door: &Intercom, kitchen: &Intercom) -> Outcome<Durat
         call.watch(end)?;
         call.wait_heard(end)?;
     }
-    photograph(call, "3-talk")?;
+    photograph(call, NAMES, "3-talk")?;
     Ok(first)
 }
 
@@ -152,7 +153,7 @@ fn who_may_not_does_not(call: &Call, door: &Intercom) -> Outcome {
     buttons::tap("KITCHEN_DOOR")?;
     door.wait_event("whom it refused", |what| what["release_refused"]["by"] == "kitchen")?;
     door.wait_record("whom it refused", |record| record["what"] == "release-refused" && record["who"] == "kitchen")?;
-    photograph(call, "4-refused")?;
+    photograph(call, NAMES, "4-refused")?;
     assert_eq!(strike.finish()?, [], "the strike was on");
     Ok(())
 }
@@ -164,7 +165,7 @@ fn release(call: &Call) -> Outcome<Duration> {
     wait_for("the strike is on", PATIENCE, || buttons::is_high("STRIKE").ok()?.then_some(()))?;
     // Both screens tell of it at their next look.
     std::thread::sleep(PULSE / 2);
-    photograph(call, "5-release")?;
+    photograph(call, NAMES, "5-release")?;
     wait_for("the strike is off", PATIENCE, || (!buttons::is_high("STRIKE").ok()?).then_some(()))?;
     // What is off must stay off.
     std::thread::sleep(PULSE);
@@ -198,7 +199,7 @@ fn hang_up(call: &Call, door: &Intercom, kitchen: &Intercom) -> Outcome {
     for end in End::BOTH {
         wait_card(call, end)?;
     }
-    photograph(call, "6-ended")?;
+    photograph(call, NAMES, "6-ended")?;
     for station in [door, kitchen] {
         station.wait_state("idle")?;
         wait_record_of_the_call(station)?;
@@ -209,7 +210,7 @@ fn hang_up(call: &Call, door: &Intercom, kitchen: &Intercom) -> Outcome {
     assert!(!buttons::is_high("KITCHEN_LAMP")?, "the lamp is lit though nothing goes on");
     // The idle card is drawn in the turn after.
     std::thread::sleep(Duration::from_millis(500));
-    photograph(call, "7-idle")
+    photograph(call, NAMES, "7-idle")
 }
 
 fn wait_record_of_the_call(station: &Intercom) -> Outcome {
@@ -221,13 +222,13 @@ fn wait_record_of_the_call(station: &Intercom) -> Outcome {
     station.wait_record("the call", is_it).map(drop)
 }
 
-fn wait_card(call: &Call, end: End) -> Outcome {
+/// Waits until the screen at `end` shows no picture, but words.
+pub fn wait_card(call: &Call, end: End) -> Outcome {
     let is_card = || call.look(end).ok().filter(|look| look.sight == Sight::Other).map(drop);
     wait_for(&format!("a card at the {} end", end.name()), PATIENCE, is_card).map(drop)
 }
 
 /// Leaves a photograph of each screen in the run folder.
-fn photograph(call: &Call, step: &str) -> Outcome {
-    let name = |end| if end == DOOR { "door" } else { "kitchen" };
-    End::BOTH.into_iter().try_for_each(|end| call.look(end)?.keep(&format!("{step}-{}", name(end))))
+pub fn photograph(call: &Call, names: [&str; 2], step: &str) -> Outcome {
+    End::BOTH.into_iter().try_for_each(|end| call.look(end)?.keep(&format!("{step}-{}", names[end.index()])))
 }

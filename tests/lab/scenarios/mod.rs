@@ -17,6 +17,7 @@ mod peer_killed;
 mod soak;
 mod sound_unplugged;
 mod strike_killed;
+mod unanswered;
 
 use crate::Outcome;
 use crate::machine::Order;
@@ -66,6 +67,7 @@ pub const ALL: &[Scenario] = &[
     scenario("intercom", 180, intercom::play, "the door rings, the kitchen sees, answers, opens and is hung up on"),
     scenario("pairing", 120, pairing::play, "two stations face to face pair by what they show"),
     scenario("house", 120, house::play, "three stations: the first to answer, do not disturb, a stranger"),
+    scenario("unanswered", 180, unanswered::play, "an announcement, a look, and a call that is taken by itself"),
     scenario("strike_killed", 120, strike_killed::play, "a station is killed with its strike on, and in a call"),
     Scenario {
         under_systemd: true,
