@@ -36,8 +36,8 @@ const EX_CONFIG: u8 = 78;
 
 /// What belongs to no subcommand; it ends the man page too.
 const NOTES: &str = "\
-Exit status: 0 done; 1 there was no call, or something is lacking or refused; 2 wrong usage; 70 a bug in visavis; \
-74 an input or output failed; 78 the configuration is wrong.
+Exit status: 0 done; 1 there was no call, or something is lacking or refused; 2 wrong usage; 69 no \
+station runs here; 70 a bug in visavis; 74 an input or output failed; 78 the configuration is wrong.
 
 Files: /etc/visavis/station.toml is the configuration, documented by its own comments; /var/lib/visavis holds the \
 station's key, address book and journal; beside an installed station, a user's own are in ~/.local/state/visavis.

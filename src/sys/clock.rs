@@ -10,11 +10,6 @@ pub fn now() -> Instant {
     Instant::from_nanos(t.tv_sec() as u64 * 1_000_000_000 + t.tv_nsec() as u64)
 }
 
-/// CPU time that this thread has used.
-pub fn thread_cpu() -> core::time::Duration {
-    clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map_or_else(|_| core::time::Duration::ZERO, Into::into)
-}
-
 /// CPU time that this process has used, all threads.
 pub fn process_cpu() -> core::time::Duration {
     clock_gettime(ClockId::CLOCK_PROCESS_CPUTIME_ID).map_or_else(|_| core::time::Duration::ZERO, Into::into)
