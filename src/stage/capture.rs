@@ -62,7 +62,7 @@ pub fn spawn(
     health: Health,
     stats: Arc<CaptureStats>,
 ) -> io::Result<JoinHandle<()>> {
-    let capture = Capture { ctx, out, wake, health, stats, last: None, logged: String::new() };
+    let capture = Capture { ctx, out, wake, health, stats, last: None };
     thread::Builder::new().name("capture".into()).spawn(move || capture.run(&spec, &request))
 }
 
@@ -74,8 +74,6 @@ struct Capture {
     stats: Arc<CaptureStats>,
     /// The time stamp of the last frame.
     last: Option<Instant>,
-    /// The fault that was logged last; a camera that is not there for a week is said once.
-    logged: String,
 }
 
 impl Capture {
@@ -103,11 +101,6 @@ impl Capture {
     fn report(&mut self, fault: Fault) {
         self.stats.faults.bump();
         self.last = None;
-        let text = fault.to_string();
-        if text != self.logged {
-            tracing::warn!("{text}");
-            self.logged = text;
-        }
         self.health.set(State::Faulty(fault));
     }
 
@@ -139,7 +132,6 @@ impl Capture {
             if moved? && !working {
                 working = true;
                 pause.reset();
-                self.logged.clear();
                 self.health.set(State::Working);
             }
         }

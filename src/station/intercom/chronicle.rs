@@ -10,6 +10,8 @@ use crate::sys::calendar::unix_ms;
 use crate::time::{Duration, Instant};
 use crate::wire::{CallKind, ReleaseOutcome};
 
+/// Devices whose faults the switchboard logs.
+const DEVICES: [&str; 4] = ["camera", "screen", "microphone", "loudspeaker"];
 /// How long a record waits for the picture of who stands here: a camera that does not give one by then gives none.
 const STILL_WITHIN: Duration = Duration::from_secs(1);
 
@@ -36,7 +38,10 @@ impl Chronicle {
     /// Tells watchers and the log.
     pub fn publish(&mut self, now: Instant, what: Happening) {
         let event = Event { at_unix_ms: unix_ms(), what };
-        tracing::info!("{event}");
+        // What the stages' devices lack has been logged with them.
+        if !matches!(&event.what, Happening::Fault { device, .. } if DEVICES.contains(&device.as_str())) {
+            tracing::info!("{event}");
+        }
         if let Some(control) = &mut self.control {
             control.publish(now, &event);
         }
