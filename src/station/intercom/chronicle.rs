@@ -118,7 +118,7 @@ impl Chronicle {
 
     /// A stranger was not let in.
     pub fn note_stranger(&mut self, count: u64) {
-        let reason = format!("{count} handshakes");
+        let reason = if count == 1 { "a handshake".into() } else { format!("{count} handshakes") };
         self.keep(Record { reason: Some(reason), ..Record::new(unix_ms(), What::StrangerRefused, "unknown") }, None);
     }
 

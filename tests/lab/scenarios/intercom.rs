@@ -8,10 +8,12 @@ use crate::devices::buttons::{self, Watched};
 use crate::devices::network::Ip;
 use crate::devices::screen::Screen;
 use crate::devices::{End, camera, sound};
+use crate::guest::RUN;
 use crate::intercom::{Intercom, make_known};
 use crate::judge::photo::{Photo, Region, Sight};
 use crate::judge::tone;
 use crate::machine::Order;
+use serde_json::Value;
 use std::fs;
 use std::time::Duration;
 
@@ -49,8 +51,9 @@ pub fn play(_: &Order) -> Outcome<String> {
     door.wait_record("the release, with a picture", |record| {
         record["what"] == "door-released" && record["who"] == "kitchen" && record["still"].is_string()
     })
-    .and_then(|record| still_shows_the_door(&door, record["still"].as_str().unwrap_or_default()))?;
+    .and_then(|record| still_shows_the_door(&door, &record, Region::WHOLE))?;
     hang_up(&call, &door, &kitchen)?;
+    a_call_in_vain_is_kept(&mut call, &door, &kitchen)?;
     door.stop()?;
     kitchen.stop()?;
     Ok(format!(
@@ -176,10 +179,30 @@ fn release(call: &Call) -> Outcome<Duration> {
     Ok(pulse)
 }
 
-/// The still picture in the journal is a JPEG of what the door's camera saw.
-fn still_shows_the_door(door: &Intercom, file: &str) -> Outcome {
-    let jpeg = fs::read(format!("{}/stills/{file}", door.state))?;
-    fs::write(format!("{}/still.jpg", crate::guest::RUN), &jpeg)?;
+/// Somebody rings once more and goes before anybody answers: the kitchen keeps who it was, and says so.
+fn a_call_in_vain_is_kept(call: &mut Call, door: &Intercom, kitchen: &Intercom) -> Outcome {
+    buttons::tap("BTN_CALL")?;
+    kitchen.wait_state("ringing")?;
+    call.wait_live(KITCHEN)?;
+    // From then on whoever rings stands before the camera.
+    std::thread::sleep(Duration::from_secs(2));
+    buttons::tap("BTN_HANGUP")?;
+    let record = kitchen.wait_record("the call in vain, with a picture", |record| {
+        record["what"] == "missed-call" && record["who"] == "door" && record["still"].is_string()
+    })?;
+    still_shows_the_door(kitchen, &record, Region::BESIDE_OVERLAY)?;
+    for station in [door, kitchen] {
+        station.wait_state("idle")?;
+    }
+    std::thread::sleep(Duration::from_millis(500));
+    photograph(call, NAMES, "8-missed")
+}
+
+/// The still picture in a journal is a JPEG of what the door's camera saw.
+fn still_shows_the_door(station: &Intercom, record: &Value, region: Region) -> Outcome {
+    let file = record["still"].as_str().ok_or("there is no picture")?;
+    let jpeg = fs::read(format!("{}/stills/{file}", station.state))?;
+    fs::write(format!("{RUN}/still-{}.jpg", station.name), &jpeg)?;
     let picture = turbojpeg::decompress(&jpeg, turbojpeg::PixelFormat::RGB)?;
     let photo = Photo {
         width: picture.width as u32,
@@ -188,7 +211,7 @@ fn still_shows_the_door(door: &Intercom, file: &str) -> Outcome {
         bytes: picture.pixels,
         pixel: |row, x| [row[x * 3], row[x * 3 + 1], row[x * 3 + 2]],
     };
-    match photo.sight() {
+    match photo.sight_within(region) {
         Sight::Clip { worst_db, .. } if worst_db > 25.0 => Ok(()),
         other => Err(format!("the still picture shows {other:?}").into()),
     }
@@ -216,9 +239,8 @@ fn hang_up(call: &Call, door: &Intercom, kitchen: &Intercom) -> Outcome {
 fn wait_record_of_the_call(station: &Intercom) -> Outcome {
     let what = if station.name == "door" { "made-call" } else { "answered-call" };
     let who = if station.name == "door" { "kitchen" } else { "door" };
-    let is_it = |record: &serde_json::Value| {
-        record["what"] == what && record["who"] == who && record["lasted_ms"].as_u64() > Some(0)
-    };
+    let is_it =
+        |record: &Value| record["what"] == what && record["who"] == who && record["lasted_ms"].as_u64() > Some(0);
     station.wait_record("the call", is_it).map(drop)
 }
 
