@@ -5,6 +5,7 @@
 #![allow(unsafe_code)]
 
 mod capture;
+mod card;
 mod codec;
 mod counting;
 mod flow;
@@ -15,9 +16,13 @@ mod specimen;
 mod voice;
 
 /// Names as the test harness would give them.
-const TESTS: [(&str, fn()); 7] = [
+const TESTS: [(&str, fn()); 8] = [
     ("counting::the_allocator_counts", the_allocator_counts),
     ("capture::nothing_is_allocated_once_frames_flow", capture::nothing_is_allocated_once_frames_flow),
+    (
+        "card::an_overlay_is_laid_on_pictures_without_an_allocation",
+        card::an_overlay_is_laid_on_pictures_without_an_allocation,
+    ),
     ("codec::a_running_video_path_allocates_nothing", codec::a_running_video_path_allocates_nothing),
     ("flow::a_call_in_steady_state_allocates_nothing", flow::a_call_in_steady_state_allocates_nothing),
     ("present::a_picture_is_shown_without_an_allocation", present::a_picture_is_shown_without_an_allocation),
