@@ -8,6 +8,7 @@ use crate::sys::wake::Stop;
 use nix::sys::stat::Mode;
 use std::fs;
 use std::io::Read;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 
 const SIZE: Size = Size::new(64, 48);
@@ -128,7 +129,9 @@ fn while_the_screen_is_slow_the_newest_replaces_and_nothing_queues() {
     let path = place("slow.pipe");
     nix::unistd::mkfifo(&path, Mode::from_bits_truncate(0o600)).unwrap();
     // Read and write, so that the pipe has a reader before the stage opens it, and is not at its end ever.
-    let mut reader = fs::OpenOptions::new().read(true).write(true).open(&path).unwrap();
+    let mut reader = fs::OpenOptions::new();
+    let reader = reader.read(true).write(true).custom_flags(nix::libc::O_NONBLOCK).open(&path);
+    let mut reader = reader.unwrap();
     let mut rig = Rig::new(format!("y4m:{}", path.display()).parse().unwrap());
     rig.pool = Pool::new((0..4).map(|_| DecodedFrame::new(Size::new(1280, 960))));
     let frame = 6 + 1280 * 960 * 3 / 2;
@@ -141,9 +144,15 @@ fn while_the_screen_is_slow_the_newest_replaces_and_nothing_queues() {
     // Now it is read: what comes last is the newest.
     let mut bytes = Vec::new();
     let mut chunk = vec![0; 1 << 16];
+    let give_up = clock::now() + Duration::from_secs(10);
     while rig.stats.last_number.get() < 50 || bytes.len() < 6 || !(bytes.len() - head(&bytes)).is_multiple_of(frame) {
-        let n = reader.read(&mut chunk).unwrap();
-        bytes.extend_from_slice(&chunk[..n]);
+        assert!(clock::now() < give_up, "{:?}, {} bytes came", rig.stats, bytes.len());
+        match reader.read(&mut chunk) {
+            Ok(n) => bytes.extend_from_slice(&chunk[..n]),
+            // All of it was read, and the stage has not noted yet that it was seen.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => std::thread::yield_now(),
+            Err(error) => panic!("{error}"),
+        }
     }
     let (shown, replaced) = (rig.stats.shown.get(), rig.stats.replaced.get());
     rig.stop();
