@@ -143,8 +143,17 @@ fn a_screen_can_be_photographed() -> Outcome {
 fn a_tone_passes_through_a_card() -> Outcome<f64> {
     let _speaking = sound::Speaker::start(End::Near)?;
     let station = sound::station_side(End::Near);
-    run(&format!("arecord -q -D {station} -f S16_LE -c 1 -r 48000 -d 1 -t raw /run/tone.raw"))?;
-    let heard = tone::samples(&std::fs::read("/run/tone.raw")?);
+    // On a busy machine the speaking side may begin a second later than the other.
+    let record = || -> Outcome<Vec<f64>> {
+        run(&format!("arecord -q -D {station} -f S16_LE -c 1 -r 48000 -d 1 -t raw /run/tone.raw"))?;
+        Ok(tone::samples(&std::fs::read("/run/tone.raw")?))
+    };
+    let is_whole = |heard: &[f64]| tone::level(&heard[..heard.len() / 2]) > 0.0;
+    let (heard, _) = wait_for("a tone comes out of the card", PATIENCE, || match record() {
+        Ok(heard) => is_whole(&heard).then_some(Ok(heard)),
+        Err(error) => Some(Err(error)),
+    })?;
+    let heard = heard?;
     // The first half may hold the moment at which the two sides met.
     let heard = &heard[heard.len() / 2..];
     let (right, wrong) =
