@@ -5,7 +5,8 @@
 //! that were held up come in a burst, late ones first; showing each would replay the past at double speed. One that is
 //! later than the limit is therefore passed over, since a newer one follows at its heels, but **only while something was
 //! shown in the last quarter of a second**: where the path has become slower for good, late pictures are still shown at
-//! four a second, and after two seconds at the most they are not late any more.
+//! four a second, and after two seconds at the most they are not late any more. After a pause of the whole program nothing
+//! is known of the path; then what was decoded before it is told by its age alone, for the same quarter of a second.
 
 use crate::time::{Duration, Instant};
 
@@ -16,6 +17,9 @@ const WINDOW: Duration = Duration::from_secs(1);
 /// No longer than this is everything passed over: what a viewer takes for a stutter, not yet for a frozen picture.
 const HOLD_MAX: Duration = Duration::from_millis(250);
 
+/// After a pause a picture of this age was under way before it: no path that people talk over takes so long.
+const STALE: Duration = Duration::from_secs(1);
+
 /// Judges each picture by its age.
 #[derive(Debug)]
 pub struct Lateness {
@@ -24,12 +28,14 @@ pub struct Lateness {
     least: [Option<i64>; 2],
     window_ends: Instant,
     shown_at: Option<Instant>,
+    /// When the first picture came after a pause.
+    resumed_at: Option<Instant>,
 }
 
 impl Lateness {
     /// Pictures more than `limit` late are passed over.
     pub fn new(limit: Duration) -> Lateness {
-        Lateness { limit, least: [None; 2], window_ends: Instant::ZERO, shown_at: None }
+        Lateness { limit, least: [None; 2], window_ends: Instant::ZERO, shown_at: None, resumed_at: None }
     }
 
     /// Whether a picture taken at `captured_at` is to be passed over at `now`.
@@ -39,8 +45,15 @@ impl Lateness {
             let is_fresh = now < self.window_ends + WINDOW;
             self.least = [None, self.least[0].filter(|_| is_fresh)];
             self.window_ends = now + WINDOW;
+            if !is_fresh && self.shown_at.is_some() {
+                self.resumed_at = Some(now);
+            }
         }
         let age = now.signed_since(captured_at);
+        let has_just_resumed = self.resumed_at.is_some_and(|at| now.since(at) < HOLD_MAX);
+        if has_just_resumed && self.limit < STALE && now.since(captured_at) > STALE {
+            return true;
+        }
         let known = self.least.into_iter().flatten().min();
         self.least[0] = Some(self.least[0].map_or(age, |least| least.min(age)));
         let Some(usual) = known else { return false };
@@ -98,6 +111,26 @@ mod tests {
         let replayed = shown.iter().filter(|captured| (990..1_650).contains(*captured)).count();
         assert!(replayed <= 2, "{shown:?}");
         assert!(shown.contains(&(60 * 33)) && shown.contains(&(79 * 33)));
+    }
+
+    #[test]
+    fn after_a_pause_of_the_program_what_was_under_way_before_it_is_passed_over() {
+        let at = |ms: u64| Instant::from_millis(100_000 + ms);
+        let mut lateness = Lateness::new(Duration::from_millis(150));
+        for n in 0..60 {
+            assert!(!lateness.is_late(at(n * 33), at(n * 33 + 20)));
+            lateness.shown(at(n * 33 + 20));
+        }
+        // Ten seconds later: one that was decoded then, and one that has just come.
+        assert!(lateness.is_late(at(2_000), at(12_000)));
+        assert!(!lateness.is_late(at(11_990), at(12_010)));
+        lateness.shown(at(12_010));
+        // A path that has really become so slow is shown all the same.
+        let mut slow = Lateness::new(Duration::from_millis(150));
+        assert!(!slow.is_late(at(0), at(20)));
+        slow.shown(at(20));
+        assert!(slow.is_late(at(9_000), at(12_000)));
+        assert!(!slow.is_late(at(9_300), at(12_300)));
     }
 
     #[test]

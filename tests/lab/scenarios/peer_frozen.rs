@@ -8,6 +8,8 @@ use crate::machine::Order;
 use std::time::{Duration, Instant};
 
 const FROZEN: Duration = Duration::from_secs(10);
+/// Two frame times of the clip.
+const DRAWN_WITHIN: Duration = Duration::from_millis(140);
 /// Longer than the queues of a station that gets this wrong could last without being seen.
 const AFTERWARDS: Duration = Duration::from_secs(4);
 
@@ -26,7 +28,8 @@ pub fn play(_: &Order) -> Outcome<String> {
         std::thread::sleep(Duration::from_millis(15));
         // The picture that was there all the time stays until a new one comes; every new one must be young.
         let look = call.look(End::Far)?;
-        if same_frame(look.sight, frozen_at) {
+        // So does one that was being drawn as the station stopped, which nothing can call back.
+        if same_frame(look.sight, frozen_at) || start.elapsed() < DRAWN_WITHIN {
             continue;
         }
         if let Some(lag) = call.lag(End::Far, &look) {
