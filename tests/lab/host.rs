@@ -14,6 +14,8 @@ const FOLDER: &str = env!("CARGO_MANIFEST_DIR");
 const SOAK_SECONDS: u64 = 3600;
 /// Virtual machines that run at a time: each has one core and a gigabyte, and is to be left some of both.
 const MACHINES_MAX: usize = 2;
+/// More failures than this are no accident of a busy host: none of them is tried again.
+const AGAIN_MAX: usize = 3;
 /// A test program brings no time limit of its own.
 const PROGRAM_LIMIT: Duration = Duration::from_secs(300);
 
@@ -51,8 +53,18 @@ fn run_all(arguments: Vec<String>) -> Outcome<bool> {
     let kernel = kernel()?;
     println!("\nrunning {} scenarios", jobs.len());
     let start = Instant::now();
-    let (count, passed) = (jobs.len(), run_side_by_side(jobs, &kernel));
-    let failed = count - passed;
+    let count = jobs.len();
+    let mut failed = run_side_by_side(jobs, &kernel);
+    // Two machines on a busy host can starve each other, and then a camera's frames are late: what fails must fail alone
+    // too. The first failure stays in the log.
+    if failed.len() <= AGAIN_MAX {
+        failed.retain(|job| {
+            println!("test {} ... once more, with nothing beside it", job.name);
+            !passes(job, &kernel)
+        });
+    }
+    let failed = failed.len();
+    let passed = count - failed;
     println!(
         "\ntest result: {}. {passed} passed; {failed} failed; 0 ignored; 0 measured; 0 filtered out; finished in {:.2}s\n",
         if failed == 0 { "ok" } else { "FAILED" },
@@ -61,15 +73,15 @@ fn run_all(arguments: Vec<String>) -> Outcome<bool> {
     Ok(failed == 0)
 }
 
-/// Runs the jobs, as many at a time as this machine has cores for; gives how many passed.
-fn run_side_by_side(jobs: Vec<Job>, kernel: &Path) -> usize {
+/// Runs the jobs, as many at a time as this machine has cores for; gives those that failed.
+fn run_side_by_side(jobs: Vec<Job>, kernel: &Path) -> Vec<Job> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let waiting = Mutex::new(jobs.into_iter());
     let next = || waiting.lock().expect("no holder panics").next();
     std::thread::scope(|scope| {
-        let run = || std::iter::from_fn(next).filter(|job| passes(job, kernel)).count();
+        let run = || std::iter::from_fn(next).filter(|job| !passes(job, kernel)).collect::<Vec<_>>();
         let runners: Vec<_> = (0..cores.min(MACHINES_MAX)).map(|_| scope.spawn(run)).collect();
-        runners.into_iter().map(|runner| runner.join().expect("a scenario's failure is no panic")).sum()
+        runners.into_iter().flat_map(|runner| runner.join().expect("a scenario's failure is no panic")).collect()
     })
 }
 
@@ -145,7 +157,10 @@ fn kernel() -> Outcome<PathBuf> {
 
 fn passes(job: &Job, kernel: &Path) -> bool {
     // A line is printed whole when its scenario is done, since a long scenario's log may be followed meanwhile.
-    let run = std::env::temp_dir().join(format!("visavis-lab-{}-{}", std::process::id(), job.name));
+    let mut run = std::env::temp_dir().join(format!("visavis-lab-{}-{}", std::process::id(), job.name));
+    if run.exists() {
+        run.set_extension("again");
+    }
     let start = Instant::now();
     let order = Order {
         scenario: job.name.clone(),

@@ -7,7 +7,9 @@ use crate::guest::RUN;
 use crate::judge::tone;
 use std::fs;
 use std::io::Write;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -38,36 +40,76 @@ pub const fn pitch_hz(end: End) -> f64 {
 /// The room at an end, speaking its pitch until dropped, or until its card is pulled out.
 #[derive(Debug)]
 pub struct Speaker {
-    player: Child,
+    speaking: Arc<Speaking>,
     thread: Option<JoinHandle<()>>,
 }
+
+#[derive(Debug, Default)]
+struct Speaking {
+    is_over: AtomicBool,
+    player: Mutex<Option<Child>>,
+}
+
+/// How often a player is started that ends by itself: one that begins in the moment in which the station's side of the
+/// cable takes its parameters finds that it has none to choose from.
+const STARTS_MAX: u32 = 10;
+/// From the end of a player to the next.
+const START_AGAIN: Duration = Duration::from_millis(200);
 
 impl Speaker {
     /// Begins to speak.
     pub fn start(end: End) -> Outcome<Speaker> {
+        let speaking = Arc::new(Speaking::default());
+        let mut pipe = speaking.start(end)?;
+        let shared = speaking.clone();
+        let thread = std::thread::spawn(move || {
+            let mut tone = tone::Tone::of(pitch_hz(end));
+            for _ in 1..STARTS_MAX {
+                // The pipe takes what the card plays, and breaks when the player ends.
+                while pipe.write_all(&tone.next_block()).is_ok() {}
+                shared.end_player();
+                std::thread::sleep(START_AGAIN);
+                match shared.start(end) {
+                    Ok(next) if !shared.is_over.load(Ordering::SeqCst) => pipe = next,
+                    _ => return,
+                }
+            }
+        });
+        Ok(Speaker { speaking, thread: Some(thread) })
+    }
+}
+
+impl Speaking {
+    /// Starts a player, and gives the pipe that it plays from.
+    fn start(&self, end: End) -> Outcome<ChildStdin> {
         let rate = tone::RATE_HZ.to_string();
         let mut player = Command::new("aplay")
             .args(["-q", "-D", &room_side(end), "-t", "raw", "-f", "S16_LE", "-c", "1", "-r", &rate])
             .stdin(Stdio::piped())
             .spawn()?;
-        let mut pipe = player.stdin.take().ok_or("no pipe to the player")?;
-        let thread = std::thread::spawn(move || {
-            // The pipe takes what the card plays, and breaks when the player ends.
-            let mut tone = tone::Tone::of(pitch_hz(end));
-            while pipe.write_all(&tone.next_block()).is_ok() {}
-        });
-        Ok(Speaker { player, thread: Some(thread) })
+        let pipe = player.stdin.take().ok_or("no pipe to the player")?;
+        *self.player.lock().expect("no holder panics") = Some(player);
+        Ok(pipe)
+    }
+
+    fn end_player(&self) {
+        if let Some(mut player) = self.player.lock().expect("no holder panics").take() {
+            // It may have ended by itself.
+            let _ = player.kill();
+            let _ = player.wait();
+        }
     }
 }
 
 impl Drop for Speaker {
     fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.player.kill();
-        let _ = self.player.wait();
+        self.speaking.is_over.store(true, Ordering::SeqCst);
+        self.speaking.end_player();
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
+        // One that was started in between.
+        self.speaking.end_player();
     }
 }
 
