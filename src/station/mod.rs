@@ -14,6 +14,7 @@ mod socket;
 mod stages;
 mod switchboard;
 mod view;
+mod vigil;
 
 pub use chat::Chat;
 pub use config::{ChatConfig, Config, MediaConfig, PortConfig};
