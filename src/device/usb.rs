@@ -81,9 +81,7 @@ mod tests {
                 fs::write(root.join(device).join("authorized"), "1\n").unwrap();
             }
             let camera = root.join("devices/usb1/1-1/1-1.2");
-            for (interface, class, node) in
-                [("1-1.2:1.0", "video4linux", "video0"), ("1-1.2:1.2", "sound", "card1")]
-            {
+            for (interface, class, node) in [("1-1.2:1.0", "video4linux", "video0"), ("1-1.2:1.2", "sound", "card1")] {
                 let node_folder = camera.join(interface).join(class).join(node);
                 fs::create_dir_all(&node_folder).unwrap();
                 fs::write(camera.join(interface).join("authorized"), "1\n").unwrap();

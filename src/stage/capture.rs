@@ -205,10 +205,12 @@ mod tests {
     use super::*;
     use crate::device::stamp;
     use crate::media::{FrameView, Size};
+    use crate::stage::Bell;
     use crate::sys::wake::Stop;
 
     struct Bench {
         stop: Stop,
+        bell: Bell,
         frames: ring::Receiver<Lent<FrameBuffer>>,
         wake: Wake,
         net: Wake,
@@ -223,8 +225,9 @@ mod tests {
         let health = Health::new(net.clone());
         let stats = Arc::<CaptureStats>::default();
         let ctx = Context::new(stop.clone(), net.clone()).unwrap();
+        let bell = ctx.bell.clone();
         let thread = spawn(ctx, spec, request, sender, wake.clone(), health.clone(), stats.clone()).unwrap();
-        Bench { stop, frames, wake, net, health, stats, thread }
+        Bench { stop, bell, frames, wake, net, health, stats, thread }
     }
 
     fn wait_for(wake: &Wake) {
@@ -290,6 +293,48 @@ mod tests {
         assert_eq!(fault.kind, FaultKind::Absent);
         assert!(fault.to_string().contains("/dev/video-that-is-not-there"));
         assert!(bench.end().faults.get() >= 1);
+    }
+
+    #[test]
+    fn a_camera_is_opened_anew_when_that_is_asked_for() {
+        let request = CameraRequest { size: Some(Size::new(160, 120)), rate_hz: Some(500), ..CameraRequest::default() };
+        let mut bench = start(CameraSpec::Pattern, request);
+        while number(&bench.next()) < 10 {}
+        bench.bell.ask(Anew::Device);
+        // The pattern begins at its first frame again.
+        while number(&bench.next()) >= 10 {}
+        assert_eq!(bench.bell.answered(), 1);
+        assert_eq!(bench.end().faults.get(), 0, "that is no fault");
+    }
+
+    #[test]
+    fn the_bell_is_answered_while_there_is_no_camera() {
+        let bench = start(CameraSpec::V4l2("/dev/video-that-is-not-there".into()), CameraRequest::default());
+        bench.fault();
+        bench.bell.ring();
+        while bench.bell.answered() == 0 {
+            thread::yield_now();
+        }
+        bench.end();
+    }
+
+    #[test]
+    fn a_picture_that_repeats_is_told_from_one_that_moves() {
+        let path = std::env::temp_dir().join(format!("visavis-same-{}.y4m", std::process::id()));
+        let mut film = b"YUV4MPEG2 W16 H16 F100:1 Ip A1:1 C420\nFRAME\n".to_vec();
+        film.extend((0..16 * 16 * 3 / 2).map(|at| (at % 200) as u8));
+        std::fs::write(&path, &film).unwrap();
+        let request = CameraRequest { looped: true, rate_hz: Some(100), ..CameraRequest::default() };
+        for (spec, moves) in [(CameraSpec::File(path.clone()), false), (CameraSpec::Pattern, true)] {
+            let mut bench = start(spec, request.clone());
+            while bench.stats.looked.get() < 4 {
+                bench.next();
+            }
+            let stats = bench.end();
+            let wanted = if moves { stats.looked.get() } else { 1 };
+            assert_eq!(stats.changed.get(), wanted, "the first is another than none");
+        }
+        std::fs::remove_file(path).unwrap();
     }
 
     #[test]

@@ -196,3 +196,94 @@ fn make_anew(part: Part, bells: &Bells) {
         bell.ask(what);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    //! Goal: real stages that move are let be, ready soon, and go on after each of their parts was made anew. Method: the
+    //! stages of a station with the test picture and a tone; the vigil's seconds go by as fast as its bells are answered.
+    use super::*;
+    use crate::device::screen::ScreenSpec;
+    use crate::media::{Level, Size, VideoCodec};
+    use crate::sys::clock;
+    use crate::sys::wake::Wake;
+    use crate::time::Duration;
+
+    /// Anything that comes at all comes well within this, on a machine that does much else besides.
+    const PATIENCE: Duration = Duration::from_secs(60);
+
+    fn media(camera: &str) -> MediaConfig {
+        MediaConfig {
+            camera: camera.parse().unwrap(),
+            screen: ScreenSpec::None,
+            mic: MicSpec::Tone(440),
+            speaker: SpeakerSpec::None,
+            codec: VideoCodec::Mjpeg,
+            near: 0,
+            bitrate_bps: None,
+            size: Some(Size::new(160, 120)),
+            rate_hz: Some(100),
+            level: Level::FULL,
+            looped: false,
+        }
+    }
+
+    fn until(what: &str, is_so: impl Fn() -> bool) {
+        let give_up = clock::now() + PATIENCE;
+        while !is_so() {
+            assert!(clock::now() < give_up, "not {what}");
+            std::thread::yield_now();
+        }
+    }
+
+    fn all_answered(bells: &Bells) -> bool {
+        let Bells { capture, compress, expand, present, voice } = bells;
+        [capture, compress, expand, present, voice].into_iter().flatten().all(|bell| bell.answered() == bell.asked())
+    }
+
+    /// All that has come from camera and microphone.
+    fn moved(stages: &Stages) -> [u64; 2] {
+        [stages.stats.capture.frames.get(), stages.stats.voice.captured.get()]
+    }
+
+    fn both_move(stages: &Stages) {
+        let before = moved(stages);
+        until("moving", || moved(stages).into_iter().zip(before).all(|(now, before)| now > before));
+    }
+
+    #[test]
+    fn stages_that_move_are_ready_and_let_be() {
+        let stages = Stages::start(&media("pattern"), &Wake::new().unwrap()).unwrap();
+        let start = clock::now();
+        let mut supervision = Supervision::new(media("pattern"), start);
+        until("ready", || supervision.has_settled(&stages));
+        for second in 1..40 {
+            both_move(&stages);
+            supervision.look(start + Duration::from_secs(second), &stages, true).unwrap();
+            until("answered", || all_answered(&stages.bells));
+        }
+        assert_eq!((supervision.complaints().count(), supervision.is_well()), (0, true));
+    }
+
+    #[test]
+    fn a_camera_that_is_not_there_is_said_to_be_so_and_not_waited_for() {
+        let media = media("/dev/video-that-is-not-there");
+        let stages = Stages::start(&media, &Wake::new().unwrap()).unwrap();
+        let supervision = Supervision::new(media, clock::now());
+        until("ready", || supervision.has_settled(&stages));
+        assert!(fault(&stages.healths.camera).is_some());
+    }
+
+    #[test]
+    fn whatever_is_made_anew_goes_on() {
+        let stages = Stages::start(&media("pattern"), &Wake::new().unwrap()).unwrap();
+        both_move(&stages);
+        let opened = stages.stats.present.opened.get();
+        for part in Part::ALL {
+            make_anew(part, &stages.bells);
+            until("answered", || all_answered(&stages.bells));
+            both_move(&stages);
+        }
+        until("another screen", || stages.stats.present.opened.get() > opened);
+        assert!([&stages.healths.camera, &stages.healths.mic, &stages.healths.screen].map(fault) == [None, None, None]);
+    }
+}

@@ -4,9 +4,9 @@
 //! [`Routes`]; the switchboard moves leases and packets between rings and links, and touches no pixel and no sample.
 
 use super::config::{Config, MediaConfig, PortConfig};
+use super::halt::Halt;
 use super::peer::Peer;
 use super::socket::{IpVersion, Socket};
-use super::halt::Halt;
 use super::stages::{Stages, fault};
 use super::supervision::Supervision;
 use super::view::View;
