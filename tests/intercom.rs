@@ -19,7 +19,7 @@ use visavis::media::{Level, Size, VideoCodec};
 use visavis::panel::PanelConfig;
 use visavis::panel::client::Client;
 use visavis::panel::protocol::{Answer, Happening, Request, Status};
-use visavis::station::{Config, Intercom, IntercomConfig, IpVersion, MediaConfig, PortConfig};
+use visavis::station::{Config, Halt, Intercom, IntercomConfig, IpVersion, MediaConfig, PortConfig};
 use visavis::sys::wake::Stop;
 use visavis::time::Duration;
 
@@ -33,7 +33,7 @@ struct Station {
     state: PathBuf,
     socket: PathBuf,
     stop: Stop,
-    thread: Option<JoinHandle<Result<(), String>>>,
+    thread: Option<JoinHandle<Result<(), Halt>>>,
     events: Receiver<Happening>,
 }
 

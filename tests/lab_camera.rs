@@ -327,7 +327,7 @@ fn the_capture_stage_recovers_from_a_disconnection_by_itself() {
     let (sender, frames) = ring::mailbox();
     let health = Health::new(net.clone());
     let stats = Arc::<CaptureStats>::default();
-    let ctx = Context { stop: stop.clone(), net: net.clone() };
+    let ctx = Context::new(stop.clone(), net.clone()).unwrap();
     let (spec, request) = (SINGLE.parse::<CameraSpec>().unwrap(), CameraRequest::default());
     let thread = capture::spawn(ctx, spec, request, sender, wake.clone(), health.clone(), stats.clone()).unwrap();
     let mut stage = Stage { frames, wake, net, health, stats };

@@ -305,7 +305,7 @@ fn the_stage_shows_the_newest_at_each_vblank_and_outlives_an_unplugged_screen() 
     let Some(_one) = in_lab("the_stage_shows_the_newest_at_each_vblank_and_outlives_an_unplugged_screen") else {
         return;
     };
-    let context = Context { stop: Stop::new().unwrap(), net: Wake::new().unwrap() };
+    let context = Context::new(Stop::new().unwrap(), Wake::new().unwrap()).unwrap();
     let (wake, health) = (Wake::new().unwrap(), Health::new(context.net.clone()));
     let (mut sender, pictures) = mailbox();
     let stats = Arc::new(PresentStats::default());

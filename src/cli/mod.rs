@@ -1,7 +1,8 @@
 //! The command line: one file a subcommand.
 //!
 //! Exit status: 0 done · 1 there was no call, or something is lacking, or the station refused · 2 wrong usage · 69 no station
-//! runs here · 70 a bug in visavis · 74 an input or output failed · 78 configuration (sysexits.h).
+//! runs here · 70 a bug in visavis · 74 an input or output failed · 75 something stands still
+//! that only a new start may put right · 78 configuration (sysexits.h).
 
 mod bench;
 mod chat;
@@ -31,13 +32,16 @@ const EX_UNAVAILABLE: u8 = 69;
 const EX_SOFTWARE: u8 = 70;
 /// sysexits.h EX_IOERR.
 const EX_IOERR: u8 = 74;
+/// sysexits.h EX_TEMPFAIL: another try may do.
+const EX_TEMPFAIL: u8 = 75;
 /// sysexits.h EX_CONFIG.
 const EX_CONFIG: u8 = 78;
 
 /// What belongs to no subcommand; it ends the man page too.
 const NOTES: &str = "\
 Exit status: 0 done; 1 there was no call, or something is lacking or refused; 2 wrong usage; 69 no \
-station runs here; 70 a bug in visavis; 74 an input or output failed; 78 the configuration is wrong.
+station runs here; 70 a bug in visavis; 74 an input or output failed; 75 something stands still that \
+only a new start may put right; 78 the configuration is wrong.
 
 Files: /etc/visavis/station.toml is the configuration, documented by its own comments; /var/lib/visavis holds the \
 station's key, address book and journal; beside an installed station, a user's own are in ~/.local/state/visavis.

@@ -3,12 +3,13 @@
 use super::chat::first_camera;
 use super::ctl::SocketArg;
 use super::state::State;
-use super::{EX_SOFTWARE, Failure, machine_name};
+use super::{EX_SOFTWARE, EX_TEMPFAIL, Failure, machine_name};
 use crate::config::{CONFIG_FILE, Config, Surroundings};
 use crate::device::camera::CameraSpec;
 use crate::identity::{SecretKey, system_random};
 use crate::panel::client::server_path;
-use crate::station::{Config as StationConfig, Intercom, PortConfig};
+use crate::station::{Config as StationConfig, Halt, Intercom, PortConfig};
+use crate::sys::notify::Notify;
 use crate::sys::poll;
 use crate::sys::tty;
 use crate::sys::wake::Stop;
@@ -52,7 +53,10 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
     };
     let stop = Stop::new().map_err(|e| Failure::io("make an eventfd", &e))?;
     let interrupts = tty::interrupts().map_err(|e| Failure::io("take over signals", &e))?;
-    let intercom = Intercom::start(station, config.intercom(&around)).map_err(Failure::config)?;
+    let mut intercom = Intercom::start(station, config.intercom(&around)).map_err(Failure::config)?;
+    if let Some(manager) = Notify::from_environment(|name| std::env::var_os(name)) {
+        intercom.report_to(manager);
+    }
     let ended = Stop::new().map_err(|e| Failure::io("make an eventfd", &e))?;
     let done = std::thread::scope(|scope| {
         scope.spawn(|| {
@@ -65,6 +69,9 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
         ended.stop();
         done
     });
-    done.map_err(|bug| Failure { status: EX_SOFTWARE, message: bug })?;
+    done.map_err(|halt| {
+        let status = if matches!(halt, Halt::Bug(_)) { EX_SOFTWARE } else { EX_TEMPFAIL };
+        Failure { status, message: halt.to_string() }
+    })?;
     Ok(ExitCode::SUCCESS)
 }

@@ -28,6 +28,7 @@ pub mod screen;
 pub mod stamp;
 pub mod tone;
 pub mod touch;
+pub mod usb;
 pub mod v4l2;
 pub mod wav;
 mod wav_header;

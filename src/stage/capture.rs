@@ -1,9 +1,11 @@
 //! The capture stage: from the camera into the mailbox of the compress stage, on the sensor's clock.
 //!
-//! It never touches a pixel. Whatever fails, it says so in its health, waits, and opens the camera anew, for ever; a
-//! camera that was given by a stable name is found under whatever number it comes back.
+//! It moves no pixel, and only samples a few now and then, to know a picture that stands still. Whatever fails, it says so
+//! in its health, waits, and opens the camera anew, for ever; a camera that was given by a stable name is found under
+//! whatever number it comes back.
 
-use super::{Context, Health, Pause, State};
+use super::sameness::{Look, Sameness};
+use super::{Anew, Context, Health, Pause, State};
 use crate::device::camera::{Camera, CameraRequest, CameraSpec, SourceCounts};
 use crate::device::{Fault, FaultKind, FrameBuffer, VideoSource};
 use crate::ring::{self, Lent};
@@ -31,6 +33,10 @@ pub struct CaptureStats {
     pub broken: Counter,
     /// Delivered with a time stamp of our own, the driver's not being one of CLOCK_MONOTONIC that rises.
     pub restamped: Counter,
+    /// Looked at for whether they differ from the one that was looked at before: a few a second.
+    pub looked: Counter,
+    /// Of these, those that did.
+    pub changed: Counter,
     /// Faults, each of which closed the camera.
     pub faults: Counter,
     /// From the frame's time stamp to the mailbox.
@@ -62,7 +68,7 @@ pub fn spawn(
     health: Health,
     stats: Arc<CaptureStats>,
 ) -> io::Result<JoinHandle<()>> {
-    let capture = Capture { ctx, out, wake, health, stats, last: None };
+    let capture = Capture { ctx, out, wake, health, stats, last: None, sameness: Sameness::new() };
     thread::Builder::new().name("capture".into()).spawn(move || capture.run(&spec, &request))
 }
 
@@ -74,6 +80,15 @@ struct Capture {
     stats: Arc<CaptureStats>,
     /// The time stamp of the last frame.
     last: Option<Instant>,
+    /// Stays when the camera is opened anew, which a picture that stands still may outlast.
+    sameness: Sameness,
+}
+
+/// Why frames are no longer passed on, without a fault.
+enum Ended {
+    Stopped,
+    /// The camera is to be opened anew.
+    Anew,
 }
 
 impl Capture {
@@ -83,7 +98,11 @@ impl Capture {
             let fault = match Camera::open(spec, request, clock::now()) {
                 Ok(None) => return,
                 Ok(Some(mut camera)) => match self.play(&mut camera, &mut pause) {
-                    Ok(()) => return,
+                    Ok(Ended::Stopped) => return,
+                    Ok(Ended::Anew) => {
+                        self.last = None;
+                        continue;
+                    }
                     Err(fault) => fault,
                 },
                 Err(fault) => fault,
@@ -104,27 +123,38 @@ impl Capture {
         self.health.set(State::Faulty(fault));
     }
 
-    /// Waits for a time or for the request to stop.
+    /// Waits for a time, for the wish to open the camera at once, or for the request to stop.
     fn rest(&self, until: Option<Instant>) -> io::Result<()> {
-        poll::wait(&mut [PollFd::new(self.ctx.stop.as_fd(), PollFlags::POLLIN)], until)
+        loop {
+            let mut fds = [self.ctx.stop.as_fd(), self.ctx.bell.as_fd()].map(|fd| PollFd::new(fd, PollFlags::POLLIN));
+            poll::wait(&mut fds, until)?;
+            let is_wished = self.ctx.bell.answer().has(Anew::Device);
+            if is_wished || self.ctx.stop.is_stopped() || until.is_some_and(|at| clock::now() >= at) {
+                return Ok(());
+            }
+        }
     }
 
-    /// Passes frames on until the stop (`Ok`) or a fault.
-    fn play(&mut self, camera: &mut Camera, pause: &mut Pause) -> Result<(), Fault> {
+    /// Passes frames on until it is to end, or a fault.
+    fn play(&mut self, camera: &mut Camera, pause: &mut Pause) -> Result<Ended, Fault> {
         let mut counted = SourceCounts::default();
         let mut working = false;
         let format = camera.format();
         tracing::info!(camera = camera.name(), pixel = %format.pixel, size = %format.size, millihertz = format.millihertz, "open");
         loop {
             let Wait { fd, at } = camera.wait();
-            let stop = PollFd::new(self.ctx.stop.as_fd(), PollFlags::POLLIN);
+            let [stop, bell] =
+                [self.ctx.stop.as_fd(), self.ctx.bell.as_fd()].map(|fd| PollFd::new(fd, PollFlags::POLLIN));
             let waited = match fd {
-                Some((fd, events)) => poll::wait(&mut [stop, PollFd::new(fd, events)], at),
-                None => poll::wait(&mut [stop], at),
+                Some((fd, events)) => poll::wait(&mut [stop, bell, PollFd::new(fd, events)], at),
+                None => poll::wait(&mut [stop, bell], at),
             };
             waited.map_err(|e| Fault::new(camera.name(), "wait for a frame (ppoll)", e))?;
             if self.ctx.stop.is_stopped() {
-                return Ok(());
+                return Ok(Ended::Stopped);
+            }
+            if self.ctx.bell.answer().has(Anew::Device) {
+                return Ok(Ended::Anew);
             }
             let moved = self.drain(camera);
             self.stats.add(camera.counts(), counted);
@@ -154,10 +184,17 @@ impl Capture {
         }
         self.stats.latency.record(clock::now().since(at));
         self.stats.frames.bump();
+        self.note_sameness(&frame);
         if self.out.put(frame).is_some() {
             self.stats.replaced.bump();
         }
         self.wake.signal();
+    }
+
+    fn note_sameness(&mut self, frame: &FrameBuffer) {
+        let look = self.sameness.look(frame, clock::now());
+        self.stats.looked.add(u64::from(look != Look::Nothing));
+        self.stats.changed.add(u64::from(look == Look::Changed));
     }
 }
 
@@ -168,10 +205,12 @@ mod tests {
     use super::*;
     use crate::device::stamp;
     use crate::media::{FrameView, Size};
+    use crate::stage::Bell;
     use crate::sys::wake::Stop;
 
     struct Bench {
         stop: Stop,
+        bell: Bell,
         frames: ring::Receiver<Lent<FrameBuffer>>,
         wake: Wake,
         net: Wake,
@@ -185,9 +224,10 @@ mod tests {
         let (sender, frames) = ring::mailbox();
         let health = Health::new(net.clone());
         let stats = Arc::<CaptureStats>::default();
-        let ctx = Context { stop: stop.clone(), net: net.clone() };
+        let ctx = Context::new(stop.clone(), net.clone()).unwrap();
+        let bell = ctx.bell.clone();
         let thread = spawn(ctx, spec, request, sender, wake.clone(), health.clone(), stats.clone()).unwrap();
-        Bench { stop, frames, wake, net, health, stats, thread }
+        Bench { stop, bell, frames, wake, net, health, stats, thread }
     }
 
     fn wait_for(wake: &Wake) {
@@ -253,6 +293,48 @@ mod tests {
         assert_eq!(fault.kind, FaultKind::Absent);
         assert!(fault.to_string().contains("/dev/video-that-is-not-there"));
         assert!(bench.end().faults.get() >= 1);
+    }
+
+    #[test]
+    fn a_camera_is_opened_anew_when_that_is_asked_for() {
+        let request = CameraRequest { size: Some(Size::new(160, 120)), rate_hz: Some(500), ..CameraRequest::default() };
+        let mut bench = start(CameraSpec::Pattern, request);
+        while number(&bench.next()) < 10 {}
+        bench.bell.ask(Anew::Device);
+        // The pattern begins at its first frame again.
+        while number(&bench.next()) >= 10 {}
+        assert_eq!(bench.bell.answered(), 1);
+        assert_eq!(bench.end().faults.get(), 0, "that is no fault");
+    }
+
+    #[test]
+    fn the_bell_is_answered_while_there_is_no_camera() {
+        let bench = start(CameraSpec::V4l2("/dev/video-that-is-not-there".into()), CameraRequest::default());
+        bench.fault();
+        bench.bell.ring();
+        while bench.bell.answered() == 0 {
+            thread::yield_now();
+        }
+        bench.end();
+    }
+
+    #[test]
+    fn a_picture_that_repeats_is_told_from_one_that_moves() {
+        let path = std::env::temp_dir().join(format!("visavis-same-{}.y4m", std::process::id()));
+        let mut film = b"YUV4MPEG2 W16 H16 F100:1 Ip A1:1 C420\nFRAME\n".to_vec();
+        film.extend((0..16 * 16 * 3 / 2).map(|at| (at % 200) as u8));
+        std::fs::write(&path, &film).unwrap();
+        let request = CameraRequest { looped: true, rate_hz: Some(100), ..CameraRequest::default() };
+        for (spec, moves) in [(CameraSpec::File(path.clone()), false), (CameraSpec::Pattern, true)] {
+            let mut bench = start(spec, request.clone());
+            while bench.stats.looked.get() < 4 {
+                bench.next();
+            }
+            let stats = bench.end();
+            let wanted = if moves { stats.looked.get() } else { 1 };
+            assert_eq!(stats.changed.get(), wanted, "the first is another than none");
+        }
+        std::fs::remove_file(path).unwrap();
     }
 
     #[test]

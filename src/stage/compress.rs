@@ -4,8 +4,8 @@
 //! when the level says so, and when the net loop has not yet taken what it was given; each cause has its counter.
 //! The camera's buffer is given back as soon as its pixels are converted, so the driver never waits for the encoder.
 
-use super::Context;
 use super::tap::Tap;
+use super::{Anew, Context};
 use crate::codec::convert::Converter;
 use crate::codec::{CodecError, Encoder, EncoderConfig, VideoEncoder};
 use crate::device::FrameBuffer;
@@ -150,12 +150,16 @@ pub fn spawn(
     std::thread::Builder::new().name("compress".into()).spawn(move || {
         while !ctx.stop.is_stopped() {
             frames_wake.drain();
+            if ctx.bell.answer().has(Anew::Device) {
+                compress.begin_anew();
+            }
             while let Some(frame) = frames.take() {
                 if compress.handle(frame) {
                     ctx.net.signal();
                 }
             }
-            let mut fds = [&frames_wake.as_fd(), &ctx.stop.as_fd()].map(|fd| PollFd::new(*fd, PollFlags::POLLIN));
+            let waited_for = [frames_wake.as_fd(), ctx.stop.as_fd(), ctx.bell.as_fd()];
+            let mut fds = waited_for.map(|fd| PollFd::new(fd, PollFlags::POLLIN));
             if let Err(error) = poll::wait(&mut fds, None) {
                 // Only a kernel out of memory gets here; without a wait the loop would spin.
                 tracing::error!("compress: cannot wait (ppoll): {error}; the thread ends");
@@ -250,15 +254,19 @@ impl Compress {
             Outcome::Failed(error) => {
                 self.stats.dropped_encoder_failed.bump();
                 self.complain("encode", &error);
-                // What state it is in is unknown: the next frame gets a new one.
-                self.running = None;
-                self.key_due = true;
+                self.begin_anew();
                 return false;
             }
         }
         self.failing = false;
         self.to_skip = level.skipped();
         self.send(slot)
+    }
+
+    /// Gives the encoder up, since it is unknown what state it is in: the next frame gets a new one.
+    fn begin_anew(&mut self) {
+        self.running = None;
+        self.key_due = true;
     }
 
     /// A slot for a frame that is to be sent; `None` where it is to be dropped, which is then counted.

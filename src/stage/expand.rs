@@ -3,7 +3,7 @@
 //! **What depends on a lost frame is never shown.** After an error or a gap in the numbers nothing is decoded until a
 //! key frame comes, and the net loop is told to ask for one.
 
-use super::Context;
+use super::{Anew, Context};
 use crate::codec::{CodecError, Decoder, VideoDecoder};
 use crate::media::{DecodedFrame, EncodedFrame, Picture, Size};
 use crate::ring::{Consumer, Lent, Pool, Sender};
@@ -70,6 +70,9 @@ pub fn spawn(
     std::thread::Builder::new().name("expand".into()).spawn(move || {
         while !ctx.stop.is_stopped() {
             wake.drain();
+            if ctx.bell.answer().has(Anew::Device) {
+                expand.begin_anew();
+            }
             while let Some(frame) = frames.take() {
                 match expand.handle(&frame) {
                     Outcome::Shown => out_wake.signal(),
@@ -77,7 +80,8 @@ pub fn spawn(
                     Outcome::Dropped => {}
                 }
             }
-            let mut fds = [&wake.as_fd(), &ctx.stop.as_fd()].map(|fd| PollFd::new(*fd, PollFlags::POLLIN));
+            let waited_for = [wake.as_fd(), ctx.stop.as_fd(), ctx.bell.as_fd()];
+            let mut fds = waited_for.map(|fd| PollFd::new(fd, PollFlags::POLLIN));
             if let Err(error) = poll::wait(&mut fds, None) {
                 // Only a kernel out of memory gets here; without a wait the loop would spin.
                 tracing::error!("expand: cannot wait (ppoll): {error}; the thread ends");
@@ -124,6 +128,12 @@ impl Expand {
             asked_at: None,
             failing: false,
         }
+    }
+
+    /// Has a new decoder, which begins with a key frame.
+    fn begin_anew(&mut self) {
+        self.decoder = Decoder::new();
+        self.expected = None;
     }
 
     fn handle(&mut self, frame: &EncodedFrame) -> Outcome {

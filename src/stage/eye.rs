@@ -116,7 +116,7 @@ mod tests {
 
     #[test]
     fn a_code_before_the_camera_is_told_while_the_eye_is_open() {
-        let context = Context { stop: Stop::new().unwrap(), net: Wake::new().unwrap() };
+        let context = Context::new(Stop::new().unwrap(), Wake::new().unwrap()).unwrap();
         let wake = Wake::new().unwrap();
         let (mut tap, end) = tap(EYE, Some(wake.clone()));
         let eye = spawn(context.clone(), end, wake).unwrap();

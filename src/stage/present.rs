@@ -13,8 +13,8 @@ mod lateness;
 
 pub use board::Board;
 
-use super::Context;
 use super::health::{Health, Pause, State};
+use super::{Anew, Context};
 use crate::card::{self, Card, Manner, Sheet};
 use crate::device::screen::{Screen, ScreenSpec};
 use crate::device::{Fault, FaultKind, VideoSink};
@@ -45,6 +45,10 @@ pub struct PresentStats {
     pub latency: Histogram,
     /// From decoded to the screen: what this stage and the screen cost.
     pub present: Histogram,
+    /// Pictures and cards given to the screen.
+    pub given: Counter,
+    /// Of these, those that it has shown.
+    pub finished: Counter,
     /// Pictures that were seen.
     pub shown: Counter,
     /// Replaced in the mailbox by a newer one; counted by the mailbox's sender, who alone sees it.
@@ -161,6 +165,9 @@ impl Present {
         while !self.context.stop.is_stopped() {
             self.ports.wake.drain();
             let now = clock::now();
+            if self.context.bell.answer().has(Anew::Device) && self.screen.take().is_some() {
+                (self.under_way, self.open_at) = (None, Some(now));
+            }
             self.read_board(now);
             if self.open_at.is_some_and(|at| now >= at) {
                 self.open(now);
@@ -180,11 +187,11 @@ impl Present {
     fn wait(&self) -> io::Result<()> {
         let wait = self.screen.as_ref().map_or_else(Wait::default, VideoSink::wait);
         let until = earliest(wait.at, self.open_at);
-        let wake = PollFd::new(self.ports.wake.as_fd(), PollFlags::POLLIN);
-        let stop = PollFd::new(self.context.stop.as_fd(), PollFlags::POLLIN);
+        let [wake, stop, bell] = [self.ports.wake.as_fd(), self.context.stop.as_fd(), self.context.bell.as_fd()]
+            .map(|fd| PollFd::new(fd, PollFlags::POLLIN));
         match wait.fd {
-            Some((fd, events)) => poll::wait(&mut [wake, stop, PollFd::new(fd, events)], until),
-            None => poll::wait(&mut [wake, stop], until),
+            Some((fd, events)) => poll::wait(&mut [wake, stop, bell, PollFd::new(fd, events)], until),
+            None => poll::wait(&mut [wake, stop, bell], until),
         }
     }
 
@@ -265,6 +272,7 @@ impl Present {
 
     fn finished(&mut self, shown_at: Instant) {
         self.pause.reset();
+        self.ports.stats.finished.bump();
         let Some(UnderWay::Picture { captured_at, decoded_at, number }) = self.under_way.take() else { return };
         let stats = &self.ports.stats;
         stats.latency.record(shown_at.since(captured_at));
@@ -302,6 +310,7 @@ impl Present {
         }
         screen.show(picture, now)?;
         self.under_way = Some(UnderWay::Card);
+        self.ports.stats.given.bump();
         if core::mem::take(&mut self.is_snapshot_wanted) {
             keep_snapshot(&self.ports.board, picture, &self.context.net);
         }
@@ -335,6 +344,7 @@ impl Present {
         self.lateness.shown(now);
         let DecodedFrame { captured_at, decoded_at, number, .. } = *frame;
         self.under_way = Some(UnderWay::Picture { captured_at, decoded_at, number });
+        self.ports.stats.given.bump();
         if core::mem::take(&mut self.is_snapshot_wanted) {
             keep_snapshot(&self.ports.board, picture, &self.context.net);
         }

@@ -3,7 +3,7 @@
 //! It wakes for four things: the microphone has a period, the loudspeaker wants one, packets have come, or a device that
 //! failed is to be tried again. Each is done whole and none waits; one device's fault never stops the other.
 
-use super::{Context, Health, Pause, State};
+use super::{Anew, Context, Health, Pause, State};
 use crate::codec::CodecError;
 use crate::codec::opus::OpusConfig;
 use crate::device::audio::{Mic, MicSpec, Speaker, SpeakerSpec};
@@ -225,11 +225,17 @@ impl<D> Device<D> {
         }
     }
 
-    /// Closes the device, and tries again later.
-    fn fail(&mut self, fault: Fault, now: Instant) {
+    /// Closes the device, to be opened at `at`.
+    fn close(&mut self, at: Instant) {
         self.open = None;
         self.works = false;
         self.xruns_before = self.xruns;
+        self.retry_at = Some(at);
+    }
+
+    /// Closes the device, and tries again later.
+    fn fail(&mut self, fault: Fault, now: Instant) {
+        self.close(now);
         let retried = fault.kind != FaultKind::Ended;
         self.retry_at = retried.then(|| self.pause.after_failure(now));
         self.health.set(State::Faulty(fault));
@@ -270,6 +276,13 @@ impl Voice {
         }
         while !self.context.stop.is_stopped() {
             let now = clock::now();
+            let wishes = self.context.bell.answer();
+            if wishes.has(Anew::Microphone) {
+                self.mic.close(now);
+            }
+            if wishes.has(Anew::Loudspeaker) {
+                self.speaker.close(now);
+            }
             let VoiceConfig { mic, loop_file, film, .. } = &self.config;
             self.mic.reopen(now, || Mic::open(mic, *loop_file, film.as_ref(), now));
             self.speaker.reopen(now, || Speaker::open(&self.config.speaker, now));
@@ -287,11 +300,18 @@ impl Voice {
     fn wait(&mut self) -> std::io::Result<()> {
         let mic = self.mic.wait(|mic| mic.wait());
         let speaker = self.speaker.wait(|speaker| speaker.wait());
-        let mut fds = heapless::Vec::<PollFd<'_>, 4>::new();
+        let mut fds = heapless::Vec::<PollFd<'_>, 5>::new();
         let readable = PollFlags::POLLIN;
-        let always = [(self.context.stop.as_fd(), readable), (self.from_net_wake.as_fd(), readable)];
-        // Four at most, which is what there is room for.
-        fds.extend(always.into_iter().chain(mic.fd).chain(speaker.fd).map(|(fd, flags)| PollFd::new(fd, flags)));
+        let always = [self.context.stop.as_fd(), self.context.bell.as_fd(), self.from_net_wake.as_fd()];
+        // Five at most, which is what there is room for.
+        fds.extend(
+            always
+                .map(|fd| (fd, readable))
+                .into_iter()
+                .chain(mic.fd)
+                .chain(speaker.fd)
+                .map(|(fd, flags)| PollFd::new(fd, flags)),
+        );
         poll::wait(&mut fds, earliest(mic.at, speaker.at))
     }
 

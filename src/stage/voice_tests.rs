@@ -44,7 +44,7 @@ fn start(mic: &str, speaker: &str) -> Running {
         speaker_health: speaker.clone(),
         stats: stats.clone(),
     };
-    let thread = spawn(Context { stop: stop.clone(), net: net.clone() }, config, ports).unwrap();
+    let thread = spawn(Context::new(stop.clone(), net.clone()).unwrap(), config, ports).unwrap();
     Running { stop, thread, net, out, into, into_wake: from_net_wake, knobs, mic, speaker, stats }
 }
 

@@ -213,7 +213,8 @@ impl Chat {
 
     fn keep_house(&mut self, now: Instant) -> Result<(), String> {
         self.housekeeping_at = now + HOUSEKEEPING;
-        self.board.look_after_stages()?;
+        // There is always a call, or one is waited for.
+        self.board.look_after_stages(now, true).map_err(|halt| halt.to_string())?;
         if !self.peer.is_here() && now >= self.resolve_at {
             self.resolve_at = now + RESOLVE_AGAIN;
             self.resolver.ask_again();

@@ -2,21 +2,26 @@
 //!
 //! `switchboard` binds the port and starts a thread for each clock (see [`stage`](crate::stage)); a net loop drives it in the
 //! calling thread until it is asked to stop: [`Chat`] with one other station, [`Intercom`] with those of a house. Nothing in here touches a pixel or a
-//! sample: a net loop moves leases between rings and links.
+//! sample: a net loop moves leases between rings and links. Whether what should move does is watched by `vigil`, which
+//! `supervision` shows the stages and obeys.
 
 mod chat;
 mod config;
+mod halt;
 mod intercom;
 mod peer;
 mod report;
 mod resolve;
 mod socket;
 mod stages;
+mod supervision;
 mod switchboard;
 mod view;
+mod vigil;
 
 pub use chat::Chat;
 pub use config::{ChatConfig, Config, MediaConfig, PortConfig};
+pub use halt::Halt;
 pub use intercom::{Intercom, IntercomConfig, PeerSettings};
 pub use report::Report;
 pub use resolve::resolve;

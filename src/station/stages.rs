@@ -14,11 +14,14 @@ use crate::stage::eye::{self, EYE, Eye};
 use crate::stage::present::{Board, PresentPorts, PresentStats};
 use crate::stage::tap::{TapConfig, TapEnd, TapSwitch, tap};
 use crate::stage::voice::{VoiceConfig, VoiceKnobs, VoicePorts, VoiceStats};
-use crate::stage::{Context, Health, State, capture, compress, expand, present, voice};
+use crate::stage::{Bell, Context, Health, State, capture, compress, expand, present, voice};
 use crate::sys::wake::{Stop, Wake};
+use crate::sys::{clock, poll};
 use crate::time::Duration;
 use crate::voice::PlayoutConfig;
+use nix::poll::{PollFd, PollFlags};
 use std::io;
+use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
@@ -32,6 +35,9 @@ const SOUND_QUEUE: usize = 16;
 const SLOT_BYTES: usize = 64 << 10;
 /// Of JPEG images that are made here, as the tables of ITU-T T.81 annex K are scaled by libjpeg: no visible loss.
 const JPEG_QUALITY: u8 = 85;
+
+/// How long threads may take to put their devices back: a screen's mode takes a second, and systemd waits five for all.
+const FAREWELL: Duration = Duration::from_secs(3);
 
 /// Other looks at the camera's pictures than the far side's.
 #[derive(Debug)]
@@ -58,6 +64,16 @@ pub(super) struct Healths {
     pub screen: Health,
     pub mic: Health,
     pub speaker: Health,
+}
+
+/// The bells of the threads that run; those without a device to serve do not.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Bells {
+    pub capture: Option<Bell>,
+    pub compress: Option<Bell>,
+    pub expand: Option<Bell>,
+    pub present: Option<Bell>,
+    pub voice: Option<Bell>,
 }
 
 /// Counters of every stage; any thread may read them.
@@ -91,6 +107,7 @@ pub(super) struct Stages {
     pub voice_knobs: Arc<VoiceKnobs>,
     pub board: Board,
     pub healths: Healths,
+    pub bells: Bells,
     pub stats: StageStats,
     /// Asks all of them to end.
     stop: Stop,
@@ -103,13 +120,14 @@ impl Stages {
         let stop = Stop::new()?;
         let mut starter = Starter {
             media,
-            context: Context { stop: stop.clone(), net: net.clone() },
+            context: Context::new(stop.clone(), net.clone())?,
             healths: Healths {
                 camera: Health::new(net.clone()),
                 screen: Health::new(net.clone()),
                 mic: Health::new(net.clone()),
                 speaker: Health::new(net.clone()),
             },
+            bells: Bells::default(),
             stats: StageStats::default(),
             film: FilmClock::default(),
             threads: Vec::new(),
@@ -118,7 +136,7 @@ impl Stages {
         let (looks, own_pictures) = looks.unzip();
         let Shown { slots, whole, whole_wake, board } = starter.net_to_screen(own_pictures)?;
         let Sound { spoken, heard, heard_wake, voice_knobs } = starter.sound()?;
-        let Starter { healths, stats, threads, .. } = starter;
+        let Starter { healths, bells, stats, threads, .. } = starter;
         Ok(Stages {
             encoded,
             spoken,
@@ -132,6 +150,7 @@ impl Stages {
             voice_knobs,
             board,
             healths,
+            bells,
             stats,
             stop,
             threads,
@@ -143,12 +162,30 @@ impl Stages {
         self.threads.iter().find(|(_, thread)| thread.is_finished()).map(|(name, _)| *name)
     }
 
-    /// Asks the threads to end, and waits: screens are put back and files closed by their own threads.
+    /// Asks the threads to end, and waits for a while: screens are put back and files closed by their own threads. One that
+    /// is held up in a driver is left behind, and ends with the process.
     pub fn stop(&mut self) {
         self.stop.stop();
-        for (_, thread) in self.threads.drain(..) {
-            // A panic has already been printed by the thread itself.
-            let _ = thread.join();
+        let threads = core::mem::take(&mut self.threads);
+        let Ok(done) = Wake::new() else { return };
+        if threads.is_empty() {
+            return;
+        }
+        let all_ended = done.clone();
+        let join = move || {
+            for (_, thread) in threads {
+                // A panic has already been printed by the thread itself.
+                let _ = thread.join();
+            }
+            all_ended.signal();
+        };
+        if std::thread::Builder::new().name("farewell".into()).spawn(join).is_ok() {
+            let mut fds = [PollFd::new(done.as_fd(), PollFlags::POLLIN)];
+            // Without a wait nothing better can be done than to go.
+            let _ = poll::wait(&mut fds, Some(clock::now() + FAREWELL));
+            if !poll::is_ready(&fds[0]) {
+                tracing::warn!("a thread is held up by a driver, and is left behind");
+            }
         }
     }
 }
@@ -164,6 +201,7 @@ struct Starter<'m> {
     media: &'m MediaConfig,
     context: Context,
     healths: Healths,
+    bells: Bells,
     stats: StageStats,
     /// Keeps a film's sound in step with its picture.
     film: FilmClock,
@@ -215,8 +253,10 @@ impl Starter<'_> {
         };
         let config = CompressConfig { codec: media.codec, near: media.near, quality: JPEG_QUALITY };
         let (health, stats) = (self.healths.camera.clone(), &self.stats);
+        let context = self.context.for_another()?;
+        self.bells.capture = Some(context.bell.clone());
         let capture = capture::spawn(
-            self.context.clone(),
+            context,
             media.camera.clone(),
             request,
             captured,
@@ -230,7 +270,8 @@ impl Starter<'_> {
         let (to_eye, eye) = tap(EYE, Some(eye_wake.clone()));
         let (to_still, still) = tap(STILL, Some(self.context.net.clone()));
         let looks = Looks { mirror: seen.switch(), eye: eye::spawn(self.context.clone(), eye, eye_wake)?, still };
-        let (context, stats) = (self.context.clone(), stats.compress.clone());
+        let (context, stats) = (self.context.for_another()?, stats.compress.clone());
+        self.bells.compress = Some(context.bell.clone());
         let compress = compress::spawn(
             context,
             config,
@@ -252,7 +293,8 @@ impl Starter<'_> {
         let (pictures, to_present) = mailbox::<Lent<DecodedFrame>>();
         let (whole_wake, pictures_wake) = (Wake::new()?, Wake::new()?);
         let board = Board::new(pictures_wake.clone());
-        let (context, stats) = (self.context.clone(), self.stats.expand.clone());
+        let (context, stats) = (self.context.for_another()?, self.stats.expand.clone());
+        self.bells.expand = Some(context.bell.clone());
         let expand = expand::spawn(context, to_expand, whole_wake.clone(), pictures, pictures_wake.clone(), stats)?;
         self.threads.push(("expand", expand));
         let ports = PresentPorts {
@@ -263,7 +305,9 @@ impl Starter<'_> {
             health: self.healths.screen.clone(),
             stats: self.stats.present.clone(),
         };
-        let present = present::spawn(self.context.clone(), self.media.screen.clone(), ports)?;
+        let context = self.context.for_another()?;
+        self.bells.present = Some(context.bell.clone());
+        let present = present::spawn(context, self.media.screen.clone(), ports)?;
         self.threads.push(("present", present));
         Ok(Shown { slots, whole, whole_wake, board })
     }
@@ -294,7 +338,9 @@ impl Starter<'_> {
                 speaker_health: self.healths.speaker.clone(),
                 stats: self.stats.voice.clone(),
             };
-            self.threads.push(("voice", voice::spawn(self.context.clone(), config, ports)?));
+            let context = self.context.for_another()?;
+            self.bells.voice = Some(context.bell.clone());
+            self.threads.push(("voice", voice::spawn(context, config, ports)?));
         }
         Ok(Sound { spoken, heard, heard_wake: wake, voice_knobs: knobs })
     }

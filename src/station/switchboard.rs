@@ -4,9 +4,11 @@
 //! [`Routes`]; the switchboard moves leases and packets between rings and links, and touches no pixel and no sample.
 
 use super::config::{Config, MediaConfig, PortConfig};
+use super::halt::Halt;
 use super::peer::Peer;
 use super::socket::{IpVersion, Socket};
 use super::stages::{Stages, fault};
+use super::supervision::Supervision;
 use super::view::View;
 use crate::device::camera::CameraSpec;
 use crate::identity::system_random;
@@ -65,6 +67,7 @@ pub(super) struct Switchboard {
     pub socket: Socket,
     pub endpoint: Endpoint<Flow>,
     pub stages: Stages,
+    pub supervision: Supervision,
     pub view: Arc<View>,
     pub net: Wake,
     routes: Routes,
@@ -102,6 +105,7 @@ impl Switchboard {
             socket,
             endpoint,
             stages,
+            supervision: Supervision::new(config.media.clone(), now),
             view,
             net,
             routes: Routes::default(),
@@ -242,7 +246,10 @@ impl Switchboard {
 
     /// Tells a peer how our camera is, when that changed; whether it did.
     pub fn tell(&mut self, peer: &mut Peer) -> bool {
-        let state = match (self.media.camera == CameraSpec::None, fault(&self.stages.healths.camera)) {
+        // A picture that stands still is no living one, whatever the camera says.
+        let complaint = || self.supervision.complaints().find(|(device, _)| *device == "camera");
+        let why = fault(&self.stages.healths.camera).or_else(|| complaint().map(|(_, words)| words.to_owned()));
+        let state = match (self.media.camera == CameraSpec::None, why) {
             (true, _) => VideoState::Off,
             (false, Some(why)) => VideoState::Fault { text: bounded(&why) },
             (false, None) => match self.sent {
@@ -262,14 +269,15 @@ impl Switchboard {
         true
     }
 
-    /// The name of a thread that ended by itself, as an error; and what is wrong with devices, once for each change.
+    /// Has what stands still put right, and logs what is wrong with devices, once for each change.
     ///
     /// # Errors
-    /// That a thread ended: a bug of ours.
-    pub fn look_after_stages(&mut self) -> Result<(), String> {
+    /// That a thread ended, which is a bug of ours, or stands still, so that the program must end.
+    pub fn look_after_stages(&mut self, now: Instant, is_in_call: bool) -> Result<(), Halt> {
         if let Some(name) = self.stages.ended() {
-            return Err(format!("the {name} thread ended by itself"));
+            return Err(Halt::Bug(format!("the {name} thread ended by itself")));
         }
+        self.supervision.look(now, &self.stages, is_in_call).map_err(Halt::Repair)?;
         let healths = &self.stages.healths;
         let all = [&healths.camera, &healths.mic, &healths.screen, &healths.speaker];
         for (last, (health, device)) in

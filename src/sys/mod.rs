@@ -6,6 +6,7 @@
 pub mod calendar;
 pub mod clock;
 pub mod memory;
+pub mod notify;
 pub mod poll;
 pub mod process;
 pub mod sched;

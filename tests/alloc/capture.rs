@@ -26,7 +26,7 @@ pub fn nothing_is_allocated_once_frames_flow() {
 fn the_stage_with_the_pattern() {
     let (stop, net, wake) = (Stop::new().unwrap(), Wake::new().unwrap(), Wake::new().unwrap());
     let (sender, mut frames) = ring::mailbox();
-    let ctx = Context { stop: stop.clone(), net: net.clone() };
+    let ctx = Context::new(stop.clone(), net.clone()).unwrap();
     let request = CameraRequest { rate_hz: Some(200), ..CameraRequest::default() };
     let stats = Arc::<CaptureStats>::default();
     let health = Health::new(net);

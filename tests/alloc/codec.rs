@@ -52,7 +52,7 @@ fn allocations(pixel: PixelFormat, codec: VideoCodec, level: Level) -> u64 {
     let room = film.iter().map(Vec::len).max().unwrap();
     let mut camera = Pool::new((0..4).map(|_| FrameBuffer::own(format, room)));
     let [net, frames_wake, encoded_wake, shown_wake] = [(); 4].map(|()| Wake::new().unwrap());
-    let ctx = Context { stop: Stop::new().unwrap(), net: net.clone() };
+    let ctx = Context::new(Stop::new().unwrap(), net.clone()).unwrap();
     let (mut raw, raw_taken) = mailbox();
     let (sent, mut queue) = fifo::<_, 4>();
     let (mut received, frames) = fifo::<_, 4>();

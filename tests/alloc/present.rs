@@ -12,7 +12,7 @@ use visavis::time::Duration;
 
 /// Shows pictures until `count` more were shown, and says how many allocations that took.
 fn allocations_of(spec: &str, size: Size) -> u64 {
-    let context = Context { stop: Stop::new().unwrap(), net: Wake::new().unwrap() };
+    let context = Context::new(Stop::new().unwrap(), Wake::new().unwrap()).unwrap();
     let (wake, health) = (Wake::new().unwrap(), Health::new(context.net.clone()));
     let (mut sender, pictures) = mailbox();
     let stats = Arc::new(PresentStats::default());

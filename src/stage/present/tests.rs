@@ -27,7 +27,7 @@ struct Rig {
 
 impl Rig {
     fn new(spec: ScreenSpec) -> Rig {
-        let context = Context { stop: Stop::new().unwrap(), net: Wake::new().unwrap() };
+        let context = Context::new(Stop::new().unwrap(), Wake::new().unwrap()).unwrap();
         let (sender, pictures) = mailbox();
         let wake = Wake::new().unwrap();
         let board = Board::new(wake.clone());

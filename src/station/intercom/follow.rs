@@ -137,7 +137,9 @@ impl Intercom {
             faults.iter().filter(|fault| !self.told_faults.contains(fault)).cloned().collect(),
         );
         let device = |words: &str| words.split(':').next().unwrap_or_default().to_owned();
-        for words in gone {
+        // What is wrong with a device may be another thing than before.
+        let is_well = |device: &str| !faults.iter().any(|words| words.split(':').next() == Some(device));
+        for words in gone.into_iter().filter(|words| is_well(&device(words))) {
             self.chronicle.publish(now, Happening::Fault { device: device(&words), words: None });
         }
         for words in new {

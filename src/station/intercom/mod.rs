@@ -11,6 +11,7 @@ mod follow;
 mod house;
 mod links;
 mod meeting;
+mod notice;
 mod settings;
 mod show;
 mod status;
@@ -20,10 +21,12 @@ pub use settings::{IntercomConfig, PeerSettings};
 use self::chronicle::Chronicle;
 use self::house::House;
 use self::meeting::Meeting;
+use self::notice::Notice;
 use self::status::Pace;
 use super::config::Config;
+use super::halt::Halt;
 use super::switchboard::{HOUSEKEEPING, Switchboard};
-use crate::call::{Call, MinuteOfDay};
+use crate::call::{Call, MinuteOfDay, State};
 use crate::card::Manner;
 use crate::find::{Announcement, Finder, Found};
 use crate::identity::{PublicKey, system_random};
@@ -33,6 +36,7 @@ use crate::panel::Hands;
 use crate::panel::socket::Server;
 use crate::sys::calendar::{LocalTime, local_time, unix_ms};
 use crate::sys::clock;
+use crate::sys::notify::Notify;
 use crate::sys::wake::Stop;
 use crate::time::{Duration, Instant, earliest};
 use nix::poll::PollFlags;
@@ -65,6 +69,7 @@ pub struct Intercom {
     told_faults: Vec<String>,
     told_strangers: u64,
     pace: Pace,
+    notice: Notice,
     /// The share of our datagrams that whoever is shown misses.
     loss: f32,
     manner: Manner,
@@ -111,6 +116,7 @@ impl Intercom {
             told_faults: Vec::new(),
             told_strangers: 0,
             pace: Pace::new(now, &board.view),
+            notice: Notice::default(),
             loss: 0.0,
             manner: Manner { language: settings.language, touch: false },
             volume_percent: settings.volume_percent,
@@ -147,11 +153,23 @@ impl Intercom {
         self.house.book().entries().iter().map(|entry| entry.key).collect()
     }
 
+    /// Has the service manager told how things are.
+    pub fn report_to(&mut self, manager: Notify) {
+        self.notice = Notice::to(manager);
+    }
+
     /// The net loop: returns when `stop` is asked for.
     ///
     /// # Errors
-    /// The name of a thread of ours that ended by itself: a bug; or what `ppoll(2)` says.
-    pub fn run(mut self, stop: &Stop) -> Result<(), String> {
+    /// A thread of ours that ended by itself, or something that stands still and that only a new process may put right.
+    pub fn run(mut self, stop: &Stop) -> Result<(), Halt> {
+        let done = self.turn(stop);
+        self.notice.stopping(done.as_ref().err().map(Halt::to_string).as_deref());
+        self.leave();
+        done
+    }
+
+    fn turn(&mut self, stop: &Stop) -> Result<(), Halt> {
         let mut is_hand_ready = true;
         while !stop.is_stopped() {
             // Before the rings are read: what is put in afterwards signals anew.
@@ -172,9 +190,8 @@ impl Intercom {
             if now >= self.housekeeping_at {
                 self.keep_house(now)?;
             }
-            is_hand_ready = self.wait(now, stop).map_err(|e| format!("cannot wait (ppoll): {e}"))?;
+            is_hand_ready = self.wait(now, stop).map_err(|e| Halt::Bug(format!("cannot wait (ppoll): {e}")))?;
         }
-        self.leave();
         Ok(())
     }
 
@@ -183,9 +200,10 @@ impl Intercom {
         self.housekeeping_at = now;
     }
 
-    fn keep_house(&mut self, now: Instant) -> Result<(), String> {
+    fn keep_house(&mut self, now: Instant) -> Result<(), Halt> {
         self.housekeeping_at = now + HOUSEKEEPING;
-        self.board.look_after_stages()?;
+        let is_in_call = !matches!(self.call.state(), State::Idle | State::Ended(_));
+        self.board.look_after_stages(now, is_in_call)?;
         self.house.keep(now, &mut self.board);
         for place in 0..self.house.neighbours().len() {
             let link = self.house.neighbours()[place].peer.link;
@@ -197,6 +215,7 @@ impl Intercom {
         self.show(now);
         self.take_pictures(now);
         self.look_at_network(now);
+        self.give_notice(now);
         Ok(())
     }
 

@@ -45,6 +45,8 @@ impl Intercom {
         let is_new = self.house.neighbours().is_empty() && self.settings.panel.buttons.iter().any(pairs);
         let mut notes: Vec<Note> = is_new.then_some(Note::HoldToPair).into_iter().collect();
         notes.extend(self.device_faults().into_iter().map(|(fault, _)| Note::Fault(fault)));
+        let standing = self.complaints().map(|words| Note::Fault(Fault::Other(words)));
+        notes.extend(standing);
         notes.extend(self.hands.faults().map(|fault| Note::Fault(Fault::Other(fault.to_string()))));
         notes.extend(self.house.neighbours().iter().filter(away).map(since));
         Idle {
@@ -75,7 +77,21 @@ impl Intercom {
         let devices = self.device_faults().into_iter().map(|(_, words)| words);
         let hands = self.hands.faults().map(DeviceFault::to_string);
         let strike = self.hands.strike_stays_when_killed().map(|why| format!("strike: {why}"));
-        devices.chain(screen).chain(hands).chain(strike).collect()
+        devices.chain(screen).chain(self.complaints()).chain(hands).chain(strike).collect()
+    }
+
+    /// What stands still, but for devices that have said themselves what they lack.
+    pub(super) fn complaints(&self) -> impl Iterator<Item = String> {
+        let healths = &self.board.stages.healths;
+        let faulty = [
+            ("camera", fault(&healths.camera).is_some()),
+            ("screen", fault(&healths.screen).is_some()),
+            ("microphone", fault(&healths.mic).is_some()),
+            ("loudspeaker", fault(&healths.speaker).is_some()),
+        ];
+        let is_said = move |device: &str| faulty.contains(&(device, true));
+        let complaints = self.board.supervision.complaints().filter(move |(device, _)| !is_said(device));
+        complaints.map(|(_, words)| words.to_owned())
     }
 
     /// For the control socket.

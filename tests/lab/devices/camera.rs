@@ -70,6 +70,8 @@ pub struct Player {
 #[derive(Debug, Default)]
 struct Shared {
     stop: AtomicBool,
+    /// The same frame is given again and again.
+    is_frozen: AtomicBool,
     /// The number of the frame that was last given to the camera.
     newest: AtomicU32,
     /// When each frame was given to it, in the order of their numbers.
@@ -98,6 +100,11 @@ impl Player {
         let is_fed = || player.newest().map(|newest| (newest > 0).then_some(())).transpose();
         wait_for("the camera is fed", FED_WITHIN, is_fed)?.0?;
         Ok(player)
+    }
+
+    /// Has the camera deliver the same frame again and again, or the clip.
+    pub fn freeze(&self, is_frozen: bool) {
+        self.shared.is_frozen.store(is_frozen, Ordering::Release);
     }
 
     /// When the camera had frame `number`, and the one after it, if it had one; `None` if `number` was not played.
@@ -134,7 +141,9 @@ fn play(device: &mut Device, feed: Feed, shared: &Shared) -> Outcome {
     let start = Instant::now();
     let mut number = 0;
     loop {
-        clip::draw(number, &mut picture);
+        if !shared.is_frozen.load(Ordering::Acquire) {
+            clip::draw(number, &mut picture);
+        }
         let frame = if feed == Feed::Raw { picture.clone() } else { clip::jpeg(&picture)? };
         std::thread::sleep((start + clip::FRAME_TIME * number).saturating_duration_since(Instant::now()));
         if shared.stop.load(Ordering::Acquire) {

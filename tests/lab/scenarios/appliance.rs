@@ -152,7 +152,7 @@ test \"$(ulimit -l)\" = unlimited
         .lines()
         .map(|line| match line {
             line if line.starts_with("ExecStart=") => "ExecStart=/bin/sh -e /usr/local/bin/visavis-probe\n".to_string(),
-            "Type=simple" => "Type=oneshot\n".to_string(),
+            "Type=notify" => "Type=oneshot\n".to_string(),
             "Restart=always" => "Restart=no\n".to_string(),
             line => format!("{line}\n"),
         })

@@ -5,6 +5,7 @@ mod call_ipv4;
 mod call_ipv6;
 mod call_lossy;
 mod call_one_way;
+mod camera_frozen;
 mod camera_mjpeg;
 mod camera_unplugged;
 mod devices;
@@ -18,6 +19,7 @@ mod soak;
 mod sound_unplugged;
 mod strike_killed;
 mod unanswered;
+mod watchdog;
 
 use crate::Outcome;
 use crate::machine::Order;
@@ -59,6 +61,7 @@ pub const ALL: &[Scenario] = &[
     scenario("call_ipv6", 90, call_ipv6::play, "the same over IPv6"),
     scenario("call_lossy", 90, call_lossy::play, "the same with 2 % loss and 10 ms of jitter"),
     scenario("camera_mjpeg", 90, camera_mjpeg::play, "JPEG from a camera is passed on as it is"),
+    scenario("camera_frozen", 180, camera_frozen::play, "a camera shows the same picture for ever, or none at all"),
     scenario("camera_unplugged", 120, camera_unplugged::play, "a camera goes and comes back"),
     scenario("sound_unplugged", 120, sound_unplugged::play, "a sound card goes and comes back"),
     scenario("network_cut", 120, network_cut::play, "the network is gone for 10 s"),
@@ -72,6 +75,10 @@ pub const ALL: &[Scenario] = &[
     Scenario {
         under_systemd: true,
         ..scenario("appliance", 120, appliance::play, "installed, and started by systemd in its sandbox")
+    },
+    Scenario {
+        under_systemd: true,
+        ..scenario("watchdog", 240, watchdog::play, "systemd starts a station anew in which something stands still")
     },
     Scenario {
         only_when_named: true,
