@@ -7,10 +7,11 @@
 //! A [`V4l2`] is one open, streaming camera. It is never repaired: at any fault it is dropped, which closes the node
 //! and gives the device free, and opened anew. Frames that are still lent keep their mapping until they are dropped.
 
+pub(super) mod buffers;
 mod list;
 mod modes;
-mod queue;
-mod raw;
+pub(super) mod queue;
+pub(super) mod raw;
 
 pub use list::{CameraInfo, ModeInfo, list};
 pub use modes::{Mode, Rates, Sizes};
@@ -56,7 +57,7 @@ const STAMP_AHEAD_MAX: Duration = Duration::from_millis(100);
 pub struct V4l2 {
     name: String,
     format: VideoFormat,
-    queue: Queue,
+    queue: Queue<FrameBuffer>,
     stall_after: Duration,
     /// The camera is taken to stall at this time.
     stalls_at: Instant,
@@ -88,7 +89,8 @@ impl V4l2 {
             Fault::plain(FaultKind::Unusable, &name, "set the format (VIDIOC_S_FMT)", remedy)
         })?;
         format.millihertz = node.set_rate(if mode.millihertz == 0 { request.millihertz() } else { mode.millihertz });
-        let queue = Queue::start(node, format, BUFFERS, BUFFERS_MIN).map_err(|(doing, e)| fault(doing)(e))?;
+        let queue = Queue::start(node, BUFFERS, BUFFERS_MIN, |_, _, map| FrameBuffer::mapped(format, map))
+            .map_err(|(doing, e)| fault(doing)(e))?;
         Ok(V4l2 {
             name,
             format,
