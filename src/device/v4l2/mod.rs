@@ -13,6 +13,7 @@ mod modes;
 pub(super) mod queue;
 pub(super) mod raw;
 
+pub(super) use list::nodes;
 pub use list::{CameraInfo, ModeInfo, list};
 pub use modes::{Mode, Rates, Sizes};
 
@@ -215,8 +216,8 @@ fn lacks_capture(card: &Card) -> Option<&'static str> {
     None
 }
 
-/// A fault of a camera's, with what is known about the errno from the V4L2 side.
-fn streaming_fault(name: &str, doing: &'static str, error: io::Error) -> Fault {
+/// A fault of a camera's or a codec's, with what is known about the errno from the V4L2 side.
+pub(super) fn streaming_fault(name: &str, doing: &'static str, error: io::Error) -> Fault {
     let mut fault = Fault::new(name, doing, error);
     if fault.errno == Some(Errno::ENOMEM) {
         fault.remedy =

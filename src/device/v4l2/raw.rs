@@ -222,6 +222,15 @@ impl Node {
     pub fn set_format(&self, pixel: PixelFormat, size: Size) -> io::Result<Option<VideoFormat>> {
         let mut format = sys::v4l2_format { type_: self.kind(), ..sys::v4l2_format::zeroed() };
         let fourcc = u32::from_le_bytes(pixel.fourcc());
+        // A device says what its pictures' colours are, and is told what those are that it is given.
+        let colours = match self.side {
+            Side::Capture => {
+                (sys::v4l2_colorspace_V4L2_COLORSPACE_DEFAULT, sys::v4l2_quantization_V4L2_QUANTIZATION_DEFAULT)
+            }
+            Side::Output => {
+                (sys::v4l2_colorspace_V4L2_COLORSPACE_SMPTE170M, sys::v4l2_quantization_V4L2_QUANTIZATION_LIM_RANGE)
+            }
+        };
         if !self.is_multi {
             format.fmt.pix = sys::v4l2_pix_format {
                 width: size.width,
@@ -231,6 +240,8 @@ impl Node {
                 // A stride or size left over from another format would be taken as a wish: zero asks for none.
                 bytesperline: 0,
                 sizeimage: 0,
+                colorspace: colours.0,
+                quantization: colours.1,
                 // SAFETY: the member is all integers, and `format` was zeroed.
                 ..unsafe { format.fmt.pix }
             };
@@ -241,6 +252,8 @@ impl Node {
                 pixelformat: fourcc,
                 field: sys::v4l2_field_V4L2_FIELD_NONE,
                 num_planes: 1,
+                colorspace: colours.0,
+                quantization: colours.1 as u8,
                 // SAFETY: as above.
                 ..unsafe { format.fmt.pix_mp }
             };

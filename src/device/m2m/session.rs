@@ -1,0 +1,204 @@
+//! One open codec: a frame into its OUTPUT queue, what comes of it out of its CAPTURE queue.
+
+use super::calls::Command;
+use crate::device::v4l2::buffers::{Dequeued, Filled};
+use crate::device::v4l2::queue::{CallError, Queue};
+use crate::device::v4l2::raw::{Node, Side};
+use crate::device::v4l2::streaming_fault;
+use crate::device::{Fault, FaultKind};
+use crate::ring::Claim;
+use crate::sys::memory::Map;
+use crate::sys::wake::Stop;
+use crate::sys::{clock, poll};
+use crate::time::{Duration, Instant};
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags};
+use std::io;
+use std::os::fd::AsFd;
+
+/// The first frame may take that long: firmware is loaded and powered up first.
+pub const FIRST_WITHIN: Duration = Duration::from_secs(2);
+/// A frame that takes longer than this will not come: hardware needs tens of milliseconds at its largest size.
+pub const FRAME_WITHIN: Duration = Duration::from_millis(500);
+/// Frames under way into the codec: one, and one whose buffer the driver has not given back yet.
+pub const OUTPUT_BUFFERS: u32 = 2;
+
+/// What came out of the CAPTURE queue.
+#[derive(Debug)]
+pub enum Taken {
+    /// A buffer with something in it.
+    Frame(Dequeued, Claim<Map>),
+    /// Nothing comes any more, until the codec is told to go on, or its queue is started anew.
+    End,
+    /// Nothing yet.
+    Nothing,
+}
+
+/// The open codec.
+#[derive(Debug)]
+pub struct Session {
+    name: String,
+    /// Its CAPTURE side.
+    pub node: Node,
+    output: Queue<Map>,
+    /// A decoder has it once it knows what is in the stream.
+    capture: Option<Queue<Map>>,
+    stop: Option<Stop>,
+    last_stamp: u64,
+}
+
+impl Session {
+    /// With buffers on the OUTPUT side, which is not started yet.
+    pub fn new(name: String, node: Node, stop: Option<Stop>) -> Result<Session, Fault> {
+        let output = Queue::make(node.facing(Side::Output), OUTPUT_BUFFERS, 1, |_, _, map| map)
+            .map_err(|e| call_fault(&name, e))?;
+        Ok(Session { name, node: node.facing(Side::Capture), output, capture: None, stop, last_stamp: 0 })
+    }
+
+    /// A fault of this codec's, of a call that failed.
+    pub fn fault(&self, doing: &'static str, error: io::Error) -> Fault {
+        streaming_fault(&self.name, doing, error)
+    }
+
+    /// A fault of this codec's that no call reported.
+    pub fn plain(&self, kind: FaultKind, doing: &'static str, remedy: impl Into<String>) -> Fault {
+        Fault::plain(kind, &self.name, doing, remedy)
+    }
+
+    /// Starts the OUTPUT queue.
+    pub fn start_output(&self) -> Result<(), Fault> {
+        self.output.stream_on().map_err(|e| call_fault(&self.name, e))
+    }
+
+    /// Makes the CAPTURE queue and starts it; the one before it is given up.
+    pub fn start_capture(&mut self, buffers: u32, least: usize) -> Result<(), Fault> {
+        // First, since a queue has one set of buffers at a time.
+        self.stop_capture();
+        let capture = Queue::start(self.node.clone(), buffers, least, |_, _, map| map);
+        self.capture = Some(capture.map_err(|e| call_fault(&self.name, e))?);
+        Ok(())
+    }
+
+    /// Gives the CAPTURE queue and its buffers up.
+    pub fn stop_capture(&mut self) {
+        self.capture = None;
+    }
+
+    /// Whether there is a CAPTURE queue.
+    pub fn has_capture(&self) -> bool {
+        self.capture.is_some()
+    }
+
+    /// Stops and starts both queues: the codec forgets what it had (the encoder's "reset": its next frame is a key frame).
+    pub fn restart(&mut self) -> Result<(), Fault> {
+        let name = &self.name;
+        let fault = |e| call_fault(name, e);
+        self.output.stream_off().map_err(fault)?;
+        if let Some(capture) = &mut self.capture {
+            capture.stream_off().map_err(fault)?;
+            capture.refill().map_err(|e| fault(("queue a buffer (VIDIOC_QBUF)", e)))?;
+            capture.stream_on().map_err(fault)?;
+        }
+        self.output.stream_on().map_err(fault)
+    }
+
+    /// Gives the codec a frame, written by `fill`, which answers how many bytes it has; gives the time by which what comes
+    /// of it is recognised: `at`, or a microsecond more than the last one.
+    pub fn send(
+        &mut self,
+        at: Instant,
+        within: Duration,
+        fill: impl FnOnce(&mut [u8]) -> Option<usize>,
+    ) -> Result<u64, Fault> {
+        let until = clock::now() + within;
+        let mut claim = loop {
+            while let Some((_, claim)) =
+                self.output.dequeue().map_err(|e| self.fault("take a buffer back (VIDIOC_DQBUF)", e))?
+            {
+                drop(claim);
+            }
+            match self.output.claim() {
+                Some(claim) => break claim,
+                None => self.wait(until, PollFlags::POLLOUT)?,
+            }
+        };
+        let Some(used) = fill(claim.bytes_mut()) else {
+            return Err(self.plain(
+                FaultKind::Unusable,
+                "give it a frame",
+                "the frame is larger than the driver's buffer",
+            ));
+        };
+        let stamp_micros = at.as_micros().max(self.last_stamp + 1);
+        self.last_stamp = stamp_micros;
+        let filled = Filled { used, stamp_micros, ..Filled::default() };
+        self.output.give(claim, filled).map_err(|e| self.fault("give it a frame (VIDIOC_QBUF)", e))?;
+        Ok(stamp_micros)
+    }
+
+    /// What the codec has made, if it has. A buffer that is dropped goes back to it at the next call.
+    pub fn take(&mut self) -> Result<Taken, Fault> {
+        let Some(capture) = &mut self.capture else { return Ok(Taken::Nothing) };
+        let got = capture.refill().map_err(|e| ("queue a buffer (VIDIOC_QBUF)", e)).and_then(|()| {
+            match capture.dequeue() {
+                // After the last buffer there is no other (VIDIOC_DQBUF(2)).
+                Err(e) if e.raw_os_error() == Some(Errno::EPIPE as i32) => Ok(Taken::End),
+                Err(e) => Err(("take what it made (VIDIOC_DQBUF)", e)),
+                Ok(None) => Ok(Taken::Nothing),
+                Ok(Some((got, _))) if got.last && got.used == 0 => Ok(Taken::End),
+                Ok(Some((got, claim))) => Ok(Taken::Frame(got, claim)),
+            }
+        });
+        got.map_err(|e| call_fault(&self.name, e))
+    }
+
+    /// Waits until there is something to take, to look at (an event), or as `events` says; a fault at `until`, and when
+    /// the stage is asked to end.
+    pub fn wait(&self, until: Instant, events: PollFlags) -> Result<(), Fault> {
+        if clock::now() >= until {
+            let remedy = "it did not answer in time, or holds frames back";
+            return Err(self.plain(FaultKind::Stalled, "get a frame through it", remedy));
+        }
+        let mut fds = vec![PollFd::new(self.node.as_fd(), events | PollFlags::POLLPRI)];
+        fds.extend(self.stop.as_ref().map(|stop| PollFd::new(stop.as_fd(), PollFlags::POLLIN)));
+        poll::wait(&mut fds, Some(until)).map_err(|e| self.fault("wait for it (ppoll)", e))?;
+        if self.stop.as_ref().is_some_and(Stop::is_stopped) {
+            return Err(self.plain(FaultKind::Ended, "get a frame through it", "the station ends"));
+        }
+        let flags = fds[0].revents().unwrap_or(PollFlags::empty());
+        if flags.intersects(PollFlags::POLLHUP | PollFlags::POLLNVAL) || flags == PollFlags::POLLERR {
+            // It would be answered at once, for ever: the device is gone, or has nothing under way.
+            return Err(self.fault("get a frame through it (poll)", Errno::ENODEV.into()));
+        }
+        Ok(())
+    }
+
+    /// Has the codec give out all that it holds, each to `each`, until it says that this was all; then it may go on.
+    pub fn drain(
+        &mut self,
+        stop: Command,
+        start: Command,
+        mut each: impl FnMut(&Dequeued, &[u8]),
+    ) -> Result<(), Fault> {
+        let until = clock::now() + FRAME_WITHIN;
+        self.node.command(stop).map_err(|e| self.fault("drain it (stop command)", e))?;
+        loop {
+            match self.take()? {
+                Taken::End => break,
+                Taken::Nothing => self.wait(until, PollFlags::POLLIN)?,
+                Taken::Frame(got, claim) => {
+                    each(&got, &claim.bytes()[..got.used.min(claim.bytes().len())]);
+                    if got.last {
+                        break;
+                    }
+                }
+            }
+        }
+        self.node.command(start).map_err(|e| self.fault("go on after draining (start command)", e))
+    }
+}
+
+/// A fault of the codec called `name`, of a call on one of its queues.
+pub fn call_fault(name: &str, (doing, error): CallError) -> Fault {
+    streaming_fault(name, doing, error)
+}
