@@ -148,6 +148,8 @@ fn media() -> MediaConfig {
         mic: "tone".parse().unwrap(),
         speaker: SpeakerSpec::None,
         codec: VideoCodec::H264,
+        encoder: CodecSpec::Software,
+        decoder: CodecSpec::Software,
         near: 0,
         bitrate_bps: None,
         size: Some(Size::new(160, 120)),

@@ -5,16 +5,18 @@
 //! The camera's buffer is given back as soon as its pixels are converted, so the driver never waits for the encoder.
 
 use super::Context;
+use super::hardware::{Hardware, Opens};
 use super::tap::Tap;
 use crate::codec::convert::Converter;
 use crate::codec::{CodecError, Encoder, EncoderConfig, VideoEncoder};
 use crate::device::FrameBuffer;
+use crate::device::m2m::{CodecSpec, M2mEncoder};
 use crate::media::{EncodedFrame, FrameView, Level, Picture, Size, VideoCodec, VideoFormat};
 use crate::ring::{Claim, Lent, Pool, Producer, Receiver};
 use crate::stats::{Counter, Histogram};
 use crate::sys::clock;
 use crate::sys::poll;
-use crate::sys::wake::Wake;
+use crate::sys::wake::{Stop, Wake};
 use nix::poll::{PollFd, PollFlags};
 use std::os::fd::AsFd;
 use std::sync::Arc;
@@ -29,7 +31,7 @@ const SLOTS: usize = 8;
 const SLOT_BYTES: usize = 512 * 1_024;
 
 /// What does not change while the thread runs.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct CompressConfig {
     /// The codec that is sent.
     pub codec: VideoCodec,
@@ -37,6 +39,8 @@ pub struct CompressConfig {
     pub near: u8,
     /// MJPEG: quality 1 to 100, where the camera does not make the images itself; 0 for the usual one.
     pub quality: u8,
+    /// Who encodes H.264.
+    pub encoder: CodecSpec,
 }
 
 /// What the net loop sets while the thread runs.
@@ -126,6 +130,8 @@ pub struct CompressStats {
     pub waited: Histogram,
     /// Conversion and scaling.
     pub convert: Histogram,
+    /// Of those that were sent, encoded in hardware.
+    pub by_hardware: Counter,
     /// Encoding.
     pub encode: Histogram,
 }
@@ -145,7 +151,7 @@ pub fn spawn(
     taps: Vec<Tap>,
     stats: Arc<CompressStats>,
 ) -> std::io::Result<JoinHandle<()>> {
-    let mut compress = Compress::new(config, knobs, out, stats);
+    let mut compress = Compress::<M2mEncoder>::new(config, Some(ctx.stop.clone()), knobs, out, stats);
     compress.taps = taps;
     std::thread::Builder::new().name("compress".into()).spawn(move || {
         while !ctx.stop.is_stopped() {
@@ -184,8 +190,9 @@ enum Outcome {
 
 /// The thread's state.
 #[derive(Debug)]
-struct Compress {
+struct Compress<H> {
     config: CompressConfig,
+    hardware: Hardware<H>,
     knobs: Arc<Knobs>,
     out: Producer<Lent<EncodedFrame>>,
     stats: Arc<CompressStats>,
@@ -203,14 +210,16 @@ struct Compress {
     failing: bool,
 }
 
-impl Compress {
+impl<H: Opens<Request = EncoderConfig> + VideoEncoder> Compress<H> {
     fn new(
         config: CompressConfig,
+        stop: Option<Stop>,
         knobs: Arc<Knobs>,
         out: Producer<Lent<EncodedFrame>>,
         stats: Arc<CompressStats>,
-    ) -> Compress {
+    ) -> Compress<H> {
         Compress {
+            hardware: Hardware::new(config.encoder.clone(), stop),
             config,
             knobs,
             out,
@@ -328,22 +337,23 @@ impl Compress {
     fn encode(&mut self, format: &VideoFormat, level: Level, slot: &mut EncodedFrame) -> Outcome {
         let bitrate_bps = self.knobs.bitrate();
         let (size, rate_millihertz) = (self.picture.size(), format.millihertz / (level.skipped() + 1));
+        let usual = EncoderConfig::default();
+        let quality = if self.config.quality == 0 { usual.quality } else { self.config.quality };
+        let config = EncoderConfig { size, rate_millihertz, bitrate_bps, near: self.config.near, quality };
+        // Asked for once, due until it is there.
+        self.key_due |= self.knobs.key_frame.swap(false, Ordering::Relaxed);
+        if let Some(outcome) = self.encode_in_hardware(&config, slot) {
+            return outcome;
+        }
         let running = match self.running.take() {
             Some(running) if (running.size, running.rate_millihertz) == (size, rate_millihertz) => running,
-            _ => {
-                let usual = EncoderConfig::default();
-                let quality = if self.config.quality == 0 { usual.quality } else { self.config.quality };
-                let config = EncoderConfig { size, rate_millihertz, bitrate_bps, near: self.config.near, quality };
-                Running { encoder: Encoder::new(self.config.codec, config), size, rate_millihertz, bitrate_bps }
-            }
+            _ => Running { encoder: Encoder::new(self.config.codec, config), size, rate_millihertz, bitrate_bps },
         };
         let running = self.running.insert(running);
         if running.bitrate_bps != bitrate_bps {
             running.encoder.set_bitrate(bitrate_bps);
             running.bitrate_bps = bitrate_bps;
         }
-        // Asked for once, due until it is there.
-        self.key_due |= self.knobs.key_frame.swap(false, Ordering::Relaxed);
         match running.encoder.encode(&self.picture, self.key_due, slot) {
             Err(error) => Outcome::Failed(error),
             Ok(()) if slot.data.is_empty() => Outcome::LeftOut,
@@ -352,6 +362,28 @@ impl Compress {
                 Outcome::Filled
             }
         }
+    }
+
+    /// `None` where there is no hardware for it, or it has just failed: then software does it, and begins with a key frame,
+    /// as each new encoder does.
+    fn encode_in_hardware(&mut self, config: &EncoderConfig, slot: &mut EncodedFrame) -> Option<Outcome> {
+        if self.config.codec != VideoCodec::H264 {
+            return None;
+        }
+        let now = clock::now();
+        let encoder = self.hardware.ready(config, now)?;
+        encoder.set_bitrate(config.bitrate_bps);
+        if let Err(error) = encoder.encode(&self.picture, self.key_due, slot) {
+            self.hardware.fail(&error, now);
+            return None;
+        }
+        self.running = None;
+        if slot.data.is_empty() {
+            return Some(Outcome::LeftOut);
+        }
+        self.key_due &= !slot.key;
+        self.stats.by_hardware.bump();
+        Some(Outcome::Filled)
     }
 
     fn send(&mut self, mut slot: Claim<EncodedFrame>) -> bool {

@@ -213,7 +213,8 @@ impl Starter<'_> {
             looped: media.looped,
             film: self.film.clone(),
         };
-        let config = CompressConfig { codec: media.codec, near: media.near, quality: JPEG_QUALITY };
+        let encoder = media.encoder.clone();
+        let config = CompressConfig { codec: media.codec, near: media.near, quality: JPEG_QUALITY, encoder };
         let (health, stats) = (self.healths.camera.clone(), &self.stats);
         let capture = capture::spawn(
             self.context.clone(),
@@ -253,7 +254,8 @@ impl Starter<'_> {
         let (whole_wake, pictures_wake) = (Wake::new()?, Wake::new()?);
         let board = Board::new(pictures_wake.clone());
         let (context, stats) = (self.context.clone(), self.stats.expand.clone());
-        let expand = expand::spawn(context, to_expand, whole_wake.clone(), pictures, pictures_wake.clone(), stats)?;
+        let (decoder, to_wake) = (self.media.decoder.clone(), pictures_wake.clone());
+        let expand = expand::spawn(context, decoder, to_expand, whole_wake.clone(), pictures, to_wake, stats)?;
         self.threads.push(("expand", expand));
         let ports = PresentPorts {
             pictures: to_present,

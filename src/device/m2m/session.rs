@@ -159,8 +159,9 @@ impl Session {
             let remedy = "it did not answer in time, or holds frames back";
             return Err(self.plain(FaultKind::Stalled, "get a frame through it", remedy));
         }
-        let mut fds = vec![PollFd::new(self.node.as_fd(), events | PollFlags::POLLPRI)];
-        fds.extend(self.stop.as_ref().map(|stop| PollFd::new(stop.as_fd(), PollFlags::POLLIN)));
+        let mut fds = heapless::Vec::<_, 2>::new();
+        let stop = self.stop.as_ref().map(|stop| PollFd::new(stop.as_fd(), PollFlags::POLLIN));
+        fds.extend([PollFd::new(self.node.as_fd(), events | PollFlags::POLLPRI)].into_iter().chain(stop));
         poll::wait(&mut fds, Some(until)).map_err(|e| self.fault("wait for it (ppoll)", e))?;
         if self.stop.as_ref().is_some_and(Stop::is_stopped) {
             return Err(self.plain(FaultKind::Ended, "get a frame through it", "the station ends"));
