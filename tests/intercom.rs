@@ -13,6 +13,7 @@ use visavis::call::{CallConfig, Group};
 use visavis::card::Language;
 use visavis::device::audio::SpeakerSpec;
 use visavis::device::camera::CameraSpec;
+use visavis::device::m2m::CodecSpec;
 use visavis::device::screen::ScreenSpec;
 use visavis::identity::{AddressBook, SecretKey, system_random};
 use visavis::media::{Level, Size, VideoCodec};
