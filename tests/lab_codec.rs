@@ -3,13 +3,21 @@
 //! same interface as H.264 hardware does; it is loaded, unbound and bound by the tests themselves.
 //! Needs VISAVIS_LAB=1, modprobe and vicodec; elsewhere each test says that it was skipped.
 
+use nix::poll::PollFd;
+use std::path::Path;
 use std::process::Command;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use visavis::codec::clip::{Clip, psnr_luma};
+use visavis::codec::convert::Converter;
 use visavis::codec::{CodecError, EncoderConfig, VideoDecoder, VideoEncoder};
+use visavis::device::camera::CameraRequest;
 use visavis::device::m2m::{self, CodecSpec, Coded, M2mDecoder, M2mEncoder, Role};
-use visavis::media::{EncodedFrame, Picture, Size};
+use visavis::device::v4l2::V4l2;
+use visavis::device::{FrameBuffer, VideoSource};
+use visavis::media::{EncodedFrame, Picture, Size, VideoFormat};
+use visavis::ring::Lent;
 use visavis::sys::wake::Stop;
+use visavis::sys::{clock, poll};
 use visavis::time::{Duration, Instant};
 
 const VGA: Size = Size::new(640, 480);
@@ -115,7 +123,7 @@ fn every_picture_comes_back_at_once_and_looks_like_itself() {
     let Some(lab) = Lab::enter("every_picture_comes_back_at_once_and_looks_like_itself") else { return };
     lab.both(|| {
         // The last two are no multiples of the driver's blocks: it codes more than is visible.
-        for size in [VGA, Size::new(1280, 720), Size::new(360, 200), Size::new(1000, 566)] {
+        for size in [VGA, Size::new(1280, 720), Size::new(646, 362), Size::new(1000, 566)] {
             let (mut camera, mut encoder, mut decoder) = (Camera::new(size), encoder(size), decoder());
             let (mut out, mut keys, mut worst) = (Picture::new(Size::new(2, 2)), Vec::new(), f64::INFINITY);
             for number in 0..12 {
@@ -154,7 +162,7 @@ fn a_stream_may_change_its_size_under_a_running_decoder() {
     let Some(lab) = Lab::enter("a_stream_may_change_its_size_under_a_running_decoder") else { return };
     lab.both(|| {
         let (mut decoder, mut out) = (decoder(), Picture::new(VGA));
-        for size in [VGA, Size::new(320, 240), Size::new(1280, 720), Size::new(360, 200), VGA] {
+        for size in [VGA, Size::new(1280, 720), Size::new(646, 362), Size::new(1000, 566), VGA] {
             let (mut camera, mut encoder) = (Camera::new(size), encoder(size));
             for number in 0..3 {
                 let frame = camera.next(&mut encoder, false).unwrap();
@@ -167,14 +175,15 @@ fn a_stream_may_change_its_size_under_a_running_decoder() {
 }
 
 #[test]
-fn draining_brings_nothing_more_and_both_go_on_afterwards() {
-    let Some(lab) = Lab::enter("draining_brings_nothing_more_and_both_go_on_afterwards") else { return };
+fn draining_brings_nothing_more_and_both_begin_anew() {
+    let Some(lab) = Lab::enter("draining_brings_nothing_more_and_both_begin_anew") else { return };
     lab.both(|| {
         let (mut camera, mut encoder, mut decoder) = (Camera::new(VGA), encoder(VGA), decoder());
         let mut out = Picture::new(VGA);
         for _ in 0..3 {
-            for _ in 0..4 {
+            for number in 0..4 {
                 let frame = camera.next(&mut encoder, false).unwrap();
+                assert_eq!(frame.key, number == 0);
                 decoder.decode(&frame, &mut out).unwrap();
                 assert!(psnr_luma(&camera.picture, &out) > 28.0);
             }
@@ -242,6 +251,62 @@ fn damaged_streams_are_errors_and_the_next_key_frame_is_decoded_by_a_new_decoder
     }
 }
 
+/// The next frame of vivid's camera, single- or multi-planar.
+fn filmed(camera: &mut V4l2) -> Lent<FrameBuffer> {
+    loop {
+        if let Some(frame) = camera.capture(clock::now()).unwrap() {
+            return frame;
+        }
+        let wait = camera.wait();
+        let mut fds: Vec<_> = wait.fd.into_iter().map(|(fd, events)| PollFd::new(fd, events)).collect();
+        poll::wait(&mut fds, wait.at).unwrap();
+    }
+}
+
+#[test]
+fn a_camera_s_frame_goes_into_the_encoder_where_it_lies() {
+    let Some(lab) = Lab::enter("a_camera_s_frame_goes_into_the_encoder_where_it_lies") else { return };
+    lab.both(|| {
+        for node in ["/dev/video0", "/dev/video1"] {
+            let mut camera = V4l2::open(Path::new(node), &CameraRequest::default(), clock::now()).unwrap();
+            let format = camera.format();
+            let config = EncoderConfig { size: format.size, ..EncoderConfig::default() };
+            let mut encoder =
+                M2mEncoder::open_shared(&CodecSpec::Hardware, Coded::Fwht, &config, &format, None).unwrap();
+            let (mut decoder, mut frame, mut out) = (decoder(), EncodedFrame::default(), Picture::new(VGA));
+            let (mut converter, mut original) = (Converter::new(), Picture::new(VGA));
+            let mut worst = f64::INFINITY;
+            for number in 0..12 {
+                let taken = filmed(&mut camera);
+                frame.captured_at = taken.captured_at;
+                encoder.encode_shared(&taken, number == 7, &mut frame).unwrap();
+                assert_eq!(frame.key, number == 0 || number == 7);
+                converter.convert(taken.view().unwrap(), &format, format.size, &mut original).unwrap();
+                decoder.decode(&frame, &mut out).unwrap();
+                worst = worst.min(psnr_luma(&original, &out));
+            }
+            println!("{node}: {} {}, at worst {worst:.1} dB", format.pixel, format.size);
+            assert!(worst > 28.0, "{worst} dB");
+        }
+    });
+}
+
+#[test]
+fn a_frame_that_is_not_lent_to_the_encoder_is_an_error_and_the_copy_is_taken() {
+    let Some(_lab) = Lab::enter("a_frame_that_is_not_lent_to_the_encoder_is_an_error") else { return };
+    let mut camera = V4l2::open(Path::new("/dev/video0"), &CameraRequest::default(), clock::now()).unwrap();
+    let taken = filmed(&mut camera);
+    let mut frame = EncodedFrame::default();
+    assert!(encoder(VGA).encode_shared(&taken, false, &mut frame).is_err(), "it was opened for copies");
+    // Rows that lie further apart than in the driver's own layout.
+    let format = VideoFormat { stride_bytes: 1_000, ..taken.format };
+    let config = EncoderConfig::default();
+    let fault = M2mEncoder::open_shared(&CodecSpec::Hardware, Coded::Fwht, &config, &format, None).unwrap_err();
+    println!("{fault}");
+    assert!(fault.to_string().contains("in place"));
+    encoder(VGA).encode(&Picture::new(VGA), false, &mut frame).unwrap();
+}
+
 #[test]
 fn what_a_frame_costs_is_printed() {
     let Some(_lab) = Lab::enter("what_a_frame_costs_is_printed") else { return };
@@ -249,12 +314,12 @@ fn what_a_frame_costs_is_printed() {
     let mut out = Picture::new(VGA);
     let mut took = [Duration::ZERO; 2];
     for _ in 0..60 {
-        let begin = visavis::sys::clock::now();
+        let begin = clock::now();
         let frame = camera.next(&mut encoder, false).unwrap();
-        let between = visavis::sys::clock::now();
+        let between = clock::now();
         decoder.decode(&frame, &mut out).unwrap();
         took[0] += between.since(begin);
-        took[1] += visavis::sys::clock::now().since(between);
+        took[1] += clock::now().since(between);
     }
     println!("640x480, vicodec: drawn and encoded in {:?} a frame, decoded in {:?}", took[0] / 60, took[1] / 60);
 }

@@ -12,7 +12,7 @@ use crate::codec::convert::{Converter, Scaler};
 use crate::codec::{CodecError, Decoder, Encoder, EncoderConfig, VideoDecoder, VideoEncoder};
 use crate::device::FrameBuffer;
 use crate::device::blit::{Blit, PackedTarget, PixelLayout, PlanarTarget};
-use crate::device::m2m::{self, Coded, CodecSpec, M2mDecoder, M2mEncoder, Role};
+use crate::device::m2m::{self, CodecSpec, Coded, M2mDecoder, M2mEncoder, Role};
 use crate::media::{ColourRange, EncodedFrame, FrameView, Picture, PixelFormat, Plane, Size, VideoCodec, VideoFormat};
 use crate::ring::{Pool, mailbox};
 use crate::sys::clock;

@@ -1,8 +1,8 @@
 //! `visavis devices`: what there is on this machine, and what each thing lacks to be used.
 
 use crate::device::holders::holders;
-use crate::device::v4l2::{self, ModeInfo, Rates, Sizes};
 use crate::device::m2m::{self, CodecInfo, Role};
+use crate::device::v4l2::{self, ModeInfo, Rates, Sizes};
 use crate::device::{Fault, alsa, drm, fbdev, keys};
 use nix::errno::Errno;
 use std::fmt::Write as _;
@@ -283,7 +283,15 @@ mod tests {
         framebuffers(&mut report);
         gpio_chips(&mut report);
         keyboards(&mut report);
-        for title in ["Cameras (V4L2)", "Video codecs", "Sound (ALSA)", "Screens (KMS)", "Framebuffers", "GPIO chips", "Keyboards"] {
+        for title in [
+            "Cameras (V4L2)",
+            "Video codecs",
+            "Sound (ALSA)",
+            "Screens (KMS)",
+            "Framebuffers",
+            "GPIO chips",
+            "Keyboards",
+        ] {
             assert!(report.contains(title), "{report}");
         }
     }

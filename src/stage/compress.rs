@@ -5,7 +5,7 @@
 //! The camera's buffer is given back as soon as its pixels are converted, so the driver never waits for the encoder.
 
 use super::Context;
-use super::hardware::{Hardware, Opens};
+use super::hardware::{Hardware, Opens, SharedEncoder, Wanted};
 use super::tap::Tap;
 use crate::codec::convert::Converter;
 use crate::codec::{CodecError, Encoder, EncoderConfig, VideoEncoder};
@@ -193,6 +193,8 @@ enum Outcome {
 struct Compress<H> {
     config: CompressConfig,
     hardware: Hardware<H>,
+    /// The camera and the encoder may agree on a layout: not found out to be otherwise yet.
+    may_share: bool,
     knobs: Arc<Knobs>,
     out: Producer<Lent<EncodedFrame>>,
     stats: Arc<CompressStats>,
@@ -210,7 +212,7 @@ struct Compress<H> {
     failing: bool,
 }
 
-impl<H: Opens<Request = EncoderConfig> + VideoEncoder> Compress<H> {
+impl<H: Opens<Request = Wanted> + SharedEncoder> Compress<H> {
     fn new(
         config: CompressConfig,
         stop: Option<Stop>,
@@ -221,6 +223,7 @@ impl<H: Opens<Request = EncoderConfig> + VideoEncoder> Compress<H> {
         Compress {
             hardware: Hardware::new(config.encoder.clone(), stop),
             config,
+            may_share: true,
             knobs,
             out,
             stats,
@@ -306,6 +309,10 @@ impl<H: Opens<Request = EncoderConfig> + VideoEncoder> Compress<H> {
             return self.pass_through(image, size, slot);
         }
         let started = clock::now();
+        if let Some(outcome) = self.encode_shared(&frame, level, slot) {
+            self.stats.encode.record(clock::now().since(started));
+            return outcome;
+        }
         let converted = self.converter.convert(view, &format, size, &mut self.picture);
         // The driver has its buffer back before the encoder begins.
         drop(frame);
@@ -334,12 +341,17 @@ impl<H: Opens<Request = EncoderConfig> + VideoEncoder> Compress<H> {
         Outcome::Filled
     }
 
-    fn encode(&mut self, format: &VideoFormat, level: Level, slot: &mut EncodedFrame) -> Outcome {
-        let bitrate_bps = self.knobs.bitrate();
-        let (size, rate_millihertz) = (self.picture.size(), format.millihertz / (level.skipped() + 1));
+    /// What the encoder is to aim at for pictures of this size.
+    fn aim(&self, format: &VideoFormat, level: Level, size: Size) -> EncoderConfig {
         let usual = EncoderConfig::default();
         let quality = if self.config.quality == 0 { usual.quality } else { self.config.quality };
-        let config = EncoderConfig { size, rate_millihertz, bitrate_bps, near: self.config.near, quality };
+        let rate_millihertz = format.millihertz / (level.skipped() + 1);
+        EncoderConfig { size, rate_millihertz, bitrate_bps: self.knobs.bitrate(), near: self.config.near, quality }
+    }
+
+    fn encode(&mut self, format: &VideoFormat, level: Level, slot: &mut EncodedFrame) -> Outcome {
+        let config = self.aim(format, level, self.picture.size());
+        let EncoderConfig { size, rate_millihertz, bitrate_bps, .. } = config;
         // Asked for once, due until it is there.
         self.key_due |= self.knobs.key_frame.swap(false, Ordering::Relaxed);
         if let Some(outcome) = self.encode_in_hardware(&config, slot) {
@@ -371,19 +383,45 @@ impl<H: Opens<Request = EncoderConfig> + VideoEncoder> Compress<H> {
             return None;
         }
         let now = clock::now();
-        let encoder = self.hardware.ready(config, now)?;
+        let encoder = self.hardware.ready(&Wanted { config: *config, shared: None }, now)?;
         encoder.set_bitrate(config.bitrate_bps);
         if let Err(error) = encoder.encode(&self.picture, self.key_due, slot) {
             self.hardware.fail(&error, now);
             return None;
         }
+        Some(self.done_by_hardware(slot))
+    }
+
+    /// Has the camera's frame encoded where it lies; `None` where that cannot be: then it is copied.
+    fn encode_shared(&mut self, frame: &FrameBuffer, level: Level, slot: &mut EncodedFrame) -> Option<Outcome> {
+        let (format, size) = (frame.format, frame.format.size);
+        let is_as_sent = self.config.codec == VideoCodec::H264 && level.scaled(size) == size;
+        if !self.may_share || !is_as_sent || frame.exported().is_none() {
+            return None;
+        }
+        let wanted = Wanted { config: self.aim(&format, level, size), shared: Some(format) };
+        self.key_due |= self.knobs.key_frame.swap(false, Ordering::Relaxed);
+        let shared = self.hardware.ready_to_share(&wanted, clock::now()).is_some_and(|encoder| {
+            encoder.set_bitrate(wanted.config.bitrate_bps);
+            encoder.encode_shared(frame, self.key_due, slot).is_ok()
+        });
+        if !shared {
+            // Copies are tried next, and only if they fail as well is the hardware to blame.
+            self.may_share = false;
+            self.hardware.close();
+            return None;
+        }
+        Some(self.done_by_hardware(slot))
+    }
+
+    fn done_by_hardware(&mut self, slot: &EncodedFrame) -> Outcome {
         self.running = None;
         if slot.data.is_empty() {
-            return Some(Outcome::LeftOut);
+            return Outcome::LeftOut;
         }
         self.key_due &= !slot.key;
         self.stats.by_hardware.bump();
-        Some(Outcome::Filled)
+        Outcome::Filled
     }
 
     fn send(&mut self, mut slot: Claim<EncodedFrame>) -> bool {

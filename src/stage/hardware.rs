@@ -5,9 +5,10 @@
 //! same picture goes through software at once. That would be a flicker if it came again and again, so what has failed is
 //! left alone for [`PAUSES`], each longer than the one before; what fails after the last is not tried any more.
 
-use crate::codec::EncoderConfig;
+use crate::codec::{CodecError, EncoderConfig, VideoEncoder};
 use crate::device::m2m::{CodecSpec, Coded, M2mDecoder, M2mEncoder};
-use crate::device::{Fault, FaultKind};
+use crate::device::{Fault, FaultKind, FrameBuffer};
+use crate::media::{EncodedFrame, VideoFormat};
 use crate::sys::wake::Stop;
 use crate::time::{Duration, Instant};
 use core::fmt::Display;
@@ -36,16 +37,43 @@ pub trait Opens: Sized {
     fn fits(&self, request: &Self::Request) -> bool;
 }
 
+/// What an encoder is opened for.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted {
+    /// Size, rate and bitrate.
+    pub config: EncoderConfig,
+    /// The camera whose frames are to be read where they lie.
+    pub shared: Option<VideoFormat>,
+}
+
+/// An encoder that may read a camera's frames where they lie.
+pub trait SharedEncoder: VideoEncoder {
+    /// Encodes a frame of the camera that it was opened for.
+    ///
+    /// # Errors
+    /// What [`VideoEncoder::encode`] says, and unsupported where the frame cannot be shared.
+    fn encode_shared(&mut self, frame: &FrameBuffer, key: bool, out: &mut EncodedFrame) -> Result<(), CodecError>;
+}
+
+impl SharedEncoder for M2mEncoder {
+    fn encode_shared(&mut self, frame: &FrameBuffer, key: bool, out: &mut EncodedFrame) -> Result<(), CodecError> {
+        self.encode_shared(frame, key, out)
+    }
+}
+
 impl Opens for M2mEncoder {
-    type Request = EncoderConfig;
+    type Request = Wanted;
     const WHAT: &'static str = "encoder";
 
-    fn open(spec: &CodecSpec, request: &EncoderConfig, stop: Option<Stop>) -> Result<M2mEncoder, Fault> {
-        M2mEncoder::open(spec, Coded::H264, request, stop)
+    fn open(spec: &CodecSpec, wanted: &Wanted, stop: Option<Stop>) -> Result<M2mEncoder, Fault> {
+        match &wanted.shared {
+            Some(format) => M2mEncoder::open_shared(spec, Coded::H264, &wanted.config, format, stop),
+            None => M2mEncoder::open(spec, Coded::H264, &wanted.config, stop),
+        }
     }
 
-    fn fits(&self, request: &EncoderConfig) -> bool {
-        self.fits(request)
+    fn fits(&self, wanted: &Wanted) -> bool {
+        self.fits(&wanted.config, wanted.shared.as_ref())
     }
 }
 
@@ -88,28 +116,45 @@ impl<H: Opens> Hardware<H> {
 
     /// The hardware, opened for `request` if need be; `None` where there is none, or it is not to be tried now.
     pub fn ready(&mut self, request: &H::Request, now: Instant) -> Option<&mut H> {
+        if let Err(fault) = self.prepare(request, now)? {
+            // Most machines have none, and nobody asked for it by name.
+            let is_news = self.spec != CodecSpec::Auto || fault.kind != FaultKind::Absent;
+            self.give_up(&fault, is_news, now);
+        }
+        self.open.as_mut()
+    }
+
+    /// The same for a request that is a mere wish: if it is not met, another one may be at once.
+    pub fn ready_to_share(&mut self, request: &H::Request, now: Instant) -> Option<&mut H> {
+        if let Err(fault) = self.prepare(request, now)? {
+            tracing::debug!("hardware {}: {fault}; frames are copied", H::WHAT);
+        }
+        self.open.as_mut()
+    }
+
+    /// Opens it for `request`, unless it is; `None` where it is not to be tried now.
+    fn prepare(&mut self, request: &H::Request, now: Instant) -> Option<Result<(), Fault>> {
         if self.open.as_ref().is_some_and(|open| !open.fits(request)) {
             // Before the other one is opened: a driver's memory may not be enough for two.
             self.open = None;
         }
-        if self.open.is_none() {
-            if self.retry_at.is_none_or(|at| now < at) {
-                return None;
-            }
-            match H::open(&self.spec, request, self.stop.clone()) {
-                Ok(open) => {
-                    tracing::info!("hardware {}: in use ({})", H::WHAT, self.spec);
-                    self.opened_at = now;
-                    self.open = Some(open);
-                }
-                Err(fault) => {
-                    // Most machines have none, and nobody asked for it by name.
-                    let is_news = self.spec != CodecSpec::Auto || fault.kind != FaultKind::Absent;
-                    self.give_up(&fault, is_news, now);
-                }
-            }
+        if self.open.is_some() {
+            return Some(Ok(()));
         }
-        self.open.as_mut()
+        if self.retry_at.is_none_or(|at| now < at) {
+            return None;
+        }
+        let opened = H::open(&self.spec, request, self.stop.clone());
+        Some(opened.map(|open| {
+            tracing::info!("hardware {}: in use ({})", H::WHAT, self.spec);
+            self.opened_at = now;
+            self.open = Some(open);
+        }))
+    }
+
+    /// It is closed, and may be opened at once for something else.
+    pub fn close(&mut self) {
+        self.open = None;
     }
 
     /// It has failed: it is closed, and left alone for a while.
@@ -139,8 +184,8 @@ pub mod fake {
     //! Hardware that fails as its node's name says: `/10/0/3` gives 10 frames before its first fault, then is not there
     //! at the next attempt, then gives 3, and is not there any more.
     use super::*;
-    use crate::codec::{CodecError, Decoder, Encoder, VideoDecoder, VideoEncoder};
-    use crate::media::{EncodedFrame, Picture, VideoCodec};
+    use crate::codec::{Decoder, Encoder, VideoDecoder};
+    use crate::media::{Picture, VideoCodec};
     use std::sync::Mutex;
 
     /// How often each node was opened: a node is one test's own.
@@ -168,7 +213,7 @@ pub mod fake {
     fn opened<C>(codec: C, spec: &CodecSpec) -> Result<Fake<C>, Fault> {
         match frames(spec) {
             0 => Err(Fault::plain(FaultKind::Absent, spec.to_string(), "open it", "there is none")),
-            left => Ok(Fake { codec, left, for_size: None }),
+            left => Ok(Fake { codec, left, wanted: None }),
         }
     }
 
@@ -177,7 +222,7 @@ pub mod fake {
     pub struct Fake<C> {
         codec: C,
         left: usize,
-        for_size: Option<EncoderConfig>,
+        wanted: Option<Wanted>,
     }
 
     impl<C> Fake<C> {
@@ -188,16 +233,23 @@ pub mod fake {
     }
 
     impl Opens for Fake<Encoder> {
-        type Request = EncoderConfig;
+        type Request = Wanted;
         const WHAT: &'static str = "encoder";
 
-        fn open(spec: &CodecSpec, request: &EncoderConfig, _: Option<Stop>) -> Result<Fake<Encoder>, Fault> {
-            let made = opened(Encoder::new(VideoCodec::H264, *request), spec)?;
-            Ok(Fake { for_size: Some(*request), ..made })
+        fn open(spec: &CodecSpec, wanted: &Wanted, _: Option<Stop>) -> Result<Fake<Encoder>, Fault> {
+            let made = opened(Encoder::new(VideoCodec::H264, wanted.config), spec)?;
+            Ok(Fake { wanted: Some(*wanted), ..made })
         }
 
-        fn fits(&self, request: &EncoderConfig) -> bool {
-            self.for_size.is_some_and(|made| made.size == request.size)
+        fn fits(&self, wanted: &Wanted) -> bool {
+            let same = |made: Wanted| (made.config.size, made.shared) == (wanted.config.size, wanted.shared);
+            self.wanted.is_some_and(same)
+        }
+    }
+
+    impl SharedEncoder for Fake<Encoder> {
+        fn encode_shared(&mut self, _: &FrameBuffer, _: bool, _: &mut EncodedFrame) -> Result<(), CodecError> {
+            Err(CodecError::Unsupported("nothing is shared with a fake".into()))
         }
     }
 

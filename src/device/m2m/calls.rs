@@ -35,12 +35,8 @@ unsafe impl Plain for sys::v4l2_decoder_cmd {}
 pub enum Command {
     /// To an encoder: nothing more comes.
     StopEncoder,
-    /// To an encoder: more comes after all.
-    StartEncoder,
     /// To a decoder: nothing more comes.
     StopDecoder,
-    /// To a decoder: more comes after all.
-    StartDecoder,
 }
 
 impl Node {
@@ -185,9 +181,7 @@ impl Node {
             |cmd| self.call(DECODER_CMD, &mut sys::v4l2_decoder_cmd { cmd, ..sys::v4l2_decoder_cmd::zeroed() });
         match command {
             Command::StopEncoder => encoder(sys::V4L2_ENC_CMD_STOP),
-            Command::StartEncoder => encoder(sys::V4L2_ENC_CMD_START),
             Command::StopDecoder => decoder(sys::V4L2_DEC_CMD_STOP),
-            Command::StartDecoder => decoder(sys::V4L2_DEC_CMD_START),
         }
     }
 }

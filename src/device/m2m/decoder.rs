@@ -7,6 +7,7 @@ use super::{CodecSpec, Coded};
 use crate::codec::convert::Converter;
 use crate::codec::h264::find_range;
 use crate::codec::{CodecError, VideoDecoder};
+use crate::device::v4l2::buffers::Memory;
 use crate::device::v4l2::raw::{Node, Side};
 use crate::device::v4l2::streaming_fault;
 use crate::device::{Fault, FaultKind};
@@ -71,7 +72,7 @@ impl M2mDecoder {
             .map_err(|e| streaming_fault(&name, "set the coded format (VIDIOC_S_FMT)", e))?;
         node.subscribe(sys::V4L2_EVENT_SOURCE_CHANGE)
             .map_err(|e| streaming_fault(&name, "ask for its events (VIDIOC_SUBSCRIBE_EVENT)", e))?;
-        let session = Session::new(name, node, stop)?;
+        let session = Session::new(name, node, Memory::Mapped, stop)?;
         session.start_output()?;
         Ok(M2mDecoder {
             session,
@@ -84,14 +85,13 @@ impl M2mDecoder {
         })
     }
 
-    /// Has it give out what it holds, which is nothing for a decoder that does not hold frames back; then it goes on.
+    /// Has it give out what it holds, and says how many frames that were: none, since what holds frames back is a fault.
+    /// It begins anew then, with a key frame.
     ///
     /// # Errors
     /// Where it does not come to an end.
     pub fn drain(&mut self) -> Result<usize, Fault> {
-        let mut left = 0;
-        self.session.drain(Command::StopDecoder, Command::StartDecoder, |got, _| left += usize::from(got.used > 0))?;
-        Ok(left)
+        self.session.drain(Command::StopDecoder)
     }
 
     /// Takes the stream's own format over, and makes buffers for it.

@@ -2,17 +2,20 @@
 
 use super::calls::Command;
 use super::list::{RAW, Role, find};
+use super::quirks::reads_in_place;
 use super::session::{FIRST_WITHIN, FRAME_WITHIN, Session, Taken};
 use super::{CodecSpec, Coded};
 use crate::codec::convert::lay_out;
 use crate::codec::h264::Headers;
 use crate::codec::{CodecError, EncoderConfig, VideoEncoder};
+use crate::device::v4l2::buffers::Memory;
 use crate::device::v4l2::raw::{Node, Side};
 use crate::device::v4l2::streaming_fault;
-use crate::device::{Fault, FaultKind};
-use crate::media::{EncodedFrame, Picture, Size, VideoFormat};
+use crate::device::{Fault, FaultKind, FrameBuffer};
+use crate::media::{ColourRange, EncodedFrame, Picture, PixelFormat, Size, VideoFormat};
 use crate::sys::clock;
 use crate::sys::wake::Stop;
+use crate::time::{Duration, Instant};
 use nix::poll::PollFlags;
 use std::io;
 use v4l::v4l_sys as sys;
@@ -35,6 +38,8 @@ pub struct M2mEncoder {
     coded: Coded,
     /// How a picture lies in its buffers.
     layout: VideoFormat,
+    /// The buffers are a camera's own.
+    is_shared: bool,
     size: Size,
     rate_millihertz: u32,
     headers: Headers,
@@ -56,12 +61,36 @@ impl M2mEncoder {
         config: &EncoderConfig,
         stop: Option<Stop>,
     ) -> Result<M2mEncoder, Fault> {
+        M2mEncoder::open_for(spec, coded, config, None, stop)
+    }
+
+    /// The same for frames that are read where a camera of this `format` has them: [`M2mEncoder::encode_shared`].
+    ///
+    /// # Errors
+    /// As above, and unusable where the encoder reads another layout than the camera writes.
+    pub fn open_shared(
+        spec: &CodecSpec,
+        coded: Coded,
+        config: &EncoderConfig,
+        format: &VideoFormat,
+        stop: Option<Stop>,
+    ) -> Result<M2mEncoder, Fault> {
+        M2mEncoder::open_for(spec, coded, config, Some(format), stop)
+    }
+
+    fn open_for(
+        spec: &CodecSpec,
+        coded: Coded,
+        config: &EncoderConfig,
+        shared: Option<&VideoFormat>,
+        stop: Option<Stop>,
+    ) -> Result<M2mEncoder, Fault> {
         let size = config.size;
         let info = find(spec, Role::Encoder, coded, size)?.ok_or_else(|| {
             Fault::plain(FaultKind::Absent, spec.to_string(), "open a hardware encoder", "the choice is software")
         })?;
         let name = info.path.display().to_string();
-        let (node, _) = Node::open(&info.path)?;
+        let (node, card) = Node::open(&info.path)?;
         let fault = |doing| {
             let name = name.clone();
             move |e: io::Error| streaming_fault(&name, doing, e)
@@ -72,21 +101,31 @@ impl M2mEncoder {
             .set_coded(coded.fourcc(), size, frame_bytes)
             .map_err(fault("set the coded format (VIDIOC_S_FMT)"))?;
         let output = node.facing(Side::Output);
-        let layout = set_raw(&output, size).map_err(fault("set the picture format (VIDIOC_S_FMT)"))?;
-        let layout = layout.ok_or_else(|| {
-            let remedy = format!("it takes no YU12 and no NV12 at {size}");
+        let layout = match shared {
+            Some(format) => set_shared(&output, &card.driver, format, size),
+            None => set_raw(&output, size),
+        };
+        let layout = layout.map_err(fault("set the picture format (VIDIOC_S_FMT)"))?.ok_or_else(|| {
+            let remedy = match shared {
+                Some(format) => {
+                    format!("it does not read {} of {} bytes a row in place", format.pixel, format.stride_bytes)
+                }
+                None => format!("it takes no YU12 and no NV12 at {size}"),
+            };
             Fault::plain(FaultKind::Unusable, &name, "set the picture format (VIDIOC_S_FMT)", remedy)
         })?;
         output.set_rate(config.rate_millihertz);
         crop(&output, size, layout.size).map_err(fault("crop its pictures (VIDIOC_S_SELECTION)"))?;
         set_controls(&node, coded, config);
-        let mut session = Session::new(name, node, stop)?;
+        let memory = if shared.is_some() { Memory::Imported } else { Memory::Mapped };
+        let mut session = Session::new(name, node, memory, stop)?;
         session.start_capture(CAPTURE_BUFFERS, 1)?;
         session.start_output()?;
         Ok(M2mEncoder {
             session,
             coded,
             layout,
+            is_shared: shared.is_some(),
             size,
             rate_millihertz: config.rate_millihertz,
             headers: Headers::default(),
@@ -97,22 +136,55 @@ impl M2mEncoder {
         })
     }
 
-    /// Whether it was opened for such pictures; the bitrate can be changed.
-    pub fn fits(&self, config: &EncoderConfig) -> bool {
+    /// Whether it was opened for such pictures, in a camera's memory (`shared`) or not; the bitrate can be changed.
+    pub fn fits(&self, config: &EncoderConfig, shared: Option<&VideoFormat>) -> bool {
+        let in_place = |f: &VideoFormat| (f.pixel, f.stride_bytes) == (self.layout.pixel, self.layout.stride_bytes);
         (self.size, self.rate_millihertz) == (config.size, config.rate_millihertz)
+            && shared.map_or(!self.is_shared, |format| self.is_shared && in_place(format))
     }
 
-    /// Has it give out what it holds, which is nothing for an encoder that does not hold frames back; then it goes on.
+    /// Encodes a camera's frame where it lies; as [`VideoEncoder::encode`] otherwise. The frame is done with when this
+    /// returns.
+    ///
+    /// # Errors
+    /// Unsupported where it was not opened for that, or the memory is not lent to other devices.
+    pub fn encode_shared(&mut self, frame: &FrameBuffer, key: bool, out: &mut EncodedFrame) -> Result<(), CodecError> {
+        out.clear();
+        let memory = frame.exported().filter(|_| self.is_shared && frame.format.size == self.size);
+        let memory =
+            memory.ok_or_else(|| CodecError::Unsupported("the frame is not where the encoder reads it".into()))?;
+        let used = frame.bytes().len();
+        self.code(key, out, |session, at, within| session.send_shared(at, within, memory, used))
+    }
+
+    /// Has it give out what it holds, and says how many frames that were: none, since what holds frames back is a fault.
+    /// It begins anew then, with a key frame.
     ///
     /// # Errors
     /// Where it does not come to an end.
     pub fn drain(&mut self) -> Result<usize, Fault> {
-        let mut left = 0;
-        self.session.drain(Command::StopEncoder, Command::StartEncoder, |got, _| left += usize::from(got.used > 0))?;
-        Ok(left)
+        self.session.drain(Command::StopEncoder)
     }
 
-    fn encode_picture(&mut self, picture: &Picture, key: bool, out: &mut EncodedFrame) -> Result<(), Fault> {
+    /// Has one frame encoded, which `send` gives to the driver.
+    fn code(
+        &mut self,
+        key: bool,
+        out: &mut EncodedFrame,
+        send: impl FnOnce(&mut Session, Instant, Duration) -> Result<u64, Fault>,
+    ) -> Result<(), CodecError> {
+        self.try_code(key, out, send).map_err(|fault| CodecError::Library(fault.to_string()))?;
+        out.codec = self.coded.codec().unwrap_or(out.codec);
+        out.size = Some(self.size);
+        Ok(())
+    }
+
+    fn try_code(
+        &mut self,
+        key: bool,
+        out: &mut EncodedFrame,
+        send: impl FnOnce(&mut Session, Instant, Duration) -> Result<u64, Fault>,
+    ) -> Result<(), Fault> {
         if self.bitrate_bps != self.told_bps {
             // A driver without this control (the test one) keeps its own.
             let _ = self.session.node.set_control(sys::V4L2_CID_MPEG_VIDEO_BITRATE, clamped(self.bitrate_bps));
@@ -123,11 +195,7 @@ impl M2mEncoder {
             self.session.restart()?;
         }
         let within = if core::mem::take(&mut self.is_first) { FIRST_WITHIN } else { FRAME_WITHIN };
-        let layout = self.layout;
-        let bytes = frame_bytes(&layout);
-        let stamp = self.session.send(out.captured_at, within, |buffer| {
-            lay_out(picture, &layout, buffer).then(|| bytes.min(buffer.len()))
-        })?;
+        let stamp = send(&mut self.session, out.captured_at, within)?;
         self.gather(stamp, within, out)?;
         self.keys_ignored = if key && !out.key { self.keys_ignored + 1 } else { 0 };
         if self.keys_ignored >= KEYS_IGNORED_MAX {
@@ -137,7 +205,7 @@ impl M2mEncoder {
     }
 
     /// Waits for what comes of the picture with this stamp.
-    fn gather(&mut self, stamp: u64, within: core::time::Duration, out: &mut EncodedFrame) -> Result<(), Fault> {
+    fn gather(&mut self, stamp: u64, within: Duration, out: &mut EncodedFrame) -> Result<(), Fault> {
         let until = clock::now() + within;
         loop {
             let (got, claim) = match self.session.take()? {
@@ -188,10 +256,11 @@ impl VideoEncoder for M2mEncoder {
         if picture.size() != self.size {
             return Err(CodecError::Unsupported(format!("it was opened for {}, not {}", self.size, picture.size())));
         }
-        self.encode_picture(picture, key, out).map_err(|fault| CodecError::Library(fault.to_string()))?;
-        out.codec = self.coded.codec().unwrap_or(out.codec);
-        out.size = Some(self.size);
-        Ok(())
+        let layout = self.layout;
+        let bytes = frame_bytes(&layout);
+        self.code(key, out, |session, at, within| {
+            session.send(at, within, |buffer| lay_out(picture, &layout, buffer).then(|| bytes.min(buffer.len())))
+        })
     }
 
     fn set_bitrate(&mut self, bits_per_second: u32) {
@@ -211,6 +280,20 @@ fn set_raw(output: &Node, size: Size) -> io::Result<Option<VideoFormat>> {
         }
     }
     Ok(None)
+}
+
+/// Sets a camera's format on the encoder; `None` where it would read another layout, or other levels than it says.
+fn set_shared(output: &Node, driver: &str, camera: &VideoFormat, size: Size) -> io::Result<Option<VideoFormat>> {
+    let plain = camera.pixel != PixelFormat::Mjpeg && camera.range == ColourRange::Limited && camera.size == size;
+    if !plain
+        || !output.fourccs().contains(&camera.pixel.fourcc())
+        || !reads_in_place(driver, camera.pixel, camera.stride_bytes)
+    {
+        return Ok(None);
+    }
+    let format = output.set_layout(camera.pixel, size, camera.stride_bytes)?;
+    let same = |f: &VideoFormat| (f.pixel, f.size, f.stride_bytes) == (camera.pixel, size, camera.stride_bytes);
+    Ok(format.filter(same))
 }
 
 /// Has the encoder take the visible part of buffers that are larger than the picture.

@@ -11,8 +11,9 @@
 //! **It is never repaired.** At any fault the codec is dropped; whoever owns it goes on with software at once
 //! ([`crate::stage`]) and may open another later.
 //!
-//! What comes in is in memory of our own and is copied into the driver's buffers, and so is what comes out. Levels are
-//! always video levels on the way in: no driver is known to say in the stream that they are not.
+//! **Copies are the rule.** A picture is written into the driver's buffer, and what comes out is copied. Only a camera's
+//! frame of a layout that the encoder reads too goes in as it lies, its memory lent from one driver to the other (a
+//! dmabuf). Levels are always video levels on the way in: no driver is known to say in the stream that they are not.
 
 mod calls;
 mod decoder;
@@ -25,7 +26,7 @@ mod spec;
 pub use decoder::M2mDecoder;
 pub use encoder::M2mEncoder;
 pub use list::{CodecInfo, Role, find, list};
-pub use quirks::{QUIRKS, Quirk, reads_in_place};
+pub use quirks::{QUIRKS, Quirk};
 pub use spec::CodecSpec;
 
 use crate::media::VideoCodec;

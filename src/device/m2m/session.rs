@@ -1,7 +1,7 @@
 //! One open codec: a frame into its OUTPUT queue, what comes of it out of its CAPTURE queue.
 
 use super::calls::Command;
-use crate::device::v4l2::buffers::{Dequeued, Filled};
+use crate::device::v4l2::buffers::{Dequeued, Filled, Memory};
 use crate::device::v4l2::queue::{CallError, Queue};
 use crate::device::v4l2::raw::{Node, Side};
 use crate::device::v4l2::streaming_fault;
@@ -14,7 +14,7 @@ use crate::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags};
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 
 /// The first frame may take that long: firmware is loaded and powered up first.
 pub const FIRST_WITHIN: Duration = Duration::from_secs(2);
@@ -40,7 +40,8 @@ pub struct Session {
     name: String,
     /// Its CAPTURE side.
     pub node: Node,
-    output: Queue<Map>,
+    /// Its buffers' memory is mapped here, or another device's.
+    output: Queue<Option<Map>>,
     /// A decoder has it once it knows what is in the stream.
     capture: Option<Queue<Map>>,
     stop: Option<Stop>,
@@ -49,9 +50,13 @@ pub struct Session {
 
 impl Session {
     /// With buffers on the OUTPUT side, which is not started yet.
-    pub fn new(name: String, node: Node, stop: Option<Stop>) -> Result<Session, Fault> {
-        let output = Queue::make(node.facing(Side::Output), OUTPUT_BUFFERS, 1, |_, _, map| map)
-            .map_err(|e| call_fault(&name, e))?;
+    pub fn new(name: String, node: Node, memory: Memory, stop: Option<Stop>) -> Result<Session, Fault> {
+        let output = node.facing(Side::Output);
+        let output = match memory {
+            Memory::Mapped => Queue::make(output, OUTPUT_BUFFERS, 1, |_, _, map| Some(map)),
+            Memory::Imported => Queue::with_memory(output, memory, OUTPUT_BUFFERS, 1, |_, _| Ok(None)),
+        };
+        let output = output.map_err(|e| call_fault(&name, e))?;
         Ok(Session { name, node: node.facing(Side::Capture), output, capture: None, stop, last_stamp: 0 })
     }
 
@@ -110,30 +115,52 @@ impl Session {
         within: Duration,
         fill: impl FnOnce(&mut [u8]) -> Option<usize>,
     ) -> Result<u64, Fault> {
+        let mut claim = self.claim(within)?;
+        let Some(used) = claim.as_mut().and_then(|map| fill(map.bytes_mut())) else {
+            let remedy = "the frame does not fit into the driver's buffer";
+            return Err(self.plain(FaultKind::Unusable, "give it a frame", remedy));
+        };
+        let stamp_micros = self.stamp(at);
+        self.give(claim, Filled { used, stamp_micros, imported: None })
+    }
+
+    /// The same with a frame in another device's memory, `length` bytes long.
+    pub fn send_shared(
+        &mut self,
+        at: Instant,
+        within: Duration,
+        (memory, length): (BorrowedFd<'_>, usize),
+        used: usize,
+    ) -> Result<u64, Fault> {
+        let claim = self.claim(within)?;
+        let stamp_micros = self.stamp(at);
+        self.give(claim, Filled { used, stamp_micros, imported: Some((memory, length)) })
+    }
+
+    /// A free buffer of the OUTPUT queue.
+    fn claim(&mut self, within: Duration) -> Result<Claim<Option<Map>>, Fault> {
         let until = clock::now() + within;
-        let mut claim = loop {
-            while let Some((_, claim)) =
-                self.output.dequeue().map_err(|e| self.fault("take a buffer back (VIDIOC_DQBUF)", e))?
-            {
-                drop(claim);
+        loop {
+            let back = self.output.dequeue();
+            match back.map_err(|e| self.fault("take a buffer back (VIDIOC_DQBUF)", e))? {
+                Some((_, claim)) => drop(claim),
+                None => match self.output.claim() {
+                    Some(claim) => return Ok(claim),
+                    None => self.wait(until, PollFlags::POLLOUT)?,
+                },
             }
-            match self.output.claim() {
-                Some(claim) => break claim,
-                None => self.wait(until, PollFlags::POLLOUT)?,
-            }
-        };
-        let Some(used) = fill(claim.bytes_mut()) else {
-            return Err(self.plain(
-                FaultKind::Unusable,
-                "give it a frame",
-                "the frame is larger than the driver's buffer",
-            ));
-        };
-        let stamp_micros = at.as_micros().max(self.last_stamp + 1);
-        self.last_stamp = stamp_micros;
-        let filled = Filled { used, stamp_micros, ..Filled::default() };
-        self.output.give(claim, filled).map_err(|e| self.fault("give it a frame (VIDIOC_QBUF)", e))?;
-        Ok(stamp_micros)
+        }
+    }
+
+    fn stamp(&mut self, at: Instant) -> u64 {
+        self.last_stamp = at.as_micros().max(self.last_stamp + 1);
+        self.last_stamp
+    }
+
+    fn give(&mut self, claim: Claim<Option<Map>>, filled: Filled<'_>) -> Result<u64, Fault> {
+        let given = self.output.give(claim, filled);
+        given.map_err(|e| self.fault("give it a frame (VIDIOC_QBUF)", e))?;
+        Ok(filled.stamp_micros)
     }
 
     /// What the codec has made, if it has. A buffer that is dropped goes back to it at the next call.
@@ -174,13 +201,10 @@ impl Session {
         Ok(())
     }
 
-    /// Has the codec give out all that it holds, each to `each`, until it says that this was all; then it may go on.
-    pub fn drain(
-        &mut self,
-        stop: Command,
-        start: Command,
-        mut each: impl FnMut(&Dequeued, &[u8]),
-    ) -> Result<(), Fault> {
+    /// Has the codec give out all that it holds until it says that this was all, and begin anew; gives how many frames
+    /// it held.
+    pub fn drain(&mut self, stop: Command) -> Result<usize, Fault> {
+        let mut held = 0;
         let until = clock::now() + FRAME_WITHIN;
         self.node.command(stop).map_err(|e| self.fault("drain it (stop command)", e))?;
         loop {
@@ -188,14 +212,17 @@ impl Session {
                 Taken::End => break,
                 Taken::Nothing => self.wait(until, PollFlags::POLLIN)?,
                 Taken::Frame(got, claim) => {
-                    each(&got, &claim.bytes()[..got.used.min(claim.bytes().len())]);
+                    held += 1;
+                    drop(claim);
                     if got.last {
                         break;
                     }
                 }
             }
         }
-        self.node.command(start).map_err(|e| self.fault("go on after draining (start command)", e))
+        // A start command would do, but not for each driver: vicodec goes on saying that it has stopped.
+        self.restart()?;
+        Ok(held)
     }
 }
 

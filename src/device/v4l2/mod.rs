@@ -90,8 +90,11 @@ impl V4l2 {
             Fault::plain(FaultKind::Unusable, &name, "set the format (VIDIOC_S_FMT)", remedy)
         })?;
         format.millihertz = node.set_rate(if mode.millihertz == 0 { request.millihertz() } else { mode.millihertz });
-        let queue = Queue::start(node, BUFFERS, BUFFERS_MIN, |_, _, map| FrameBuffer::mapped(format, map))
-            .map_err(|(doing, e)| fault(doing)(e))?;
+        let queue = Queue::start(node, BUFFERS, BUFFERS_MIN, |node, index, map| {
+            // Not every driver lends its memory to others; then whoever wants it copies.
+            FrameBuffer::mapped(format, map, node.export(index).ok())
+        });
+        let queue = queue.map_err(|(doing, e)| fault(doing)(e))?;
         Ok(V4l2 {
             name,
             format,

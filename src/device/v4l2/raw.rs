@@ -220,6 +220,12 @@ impl Node {
 
     /// Asks for a format; the answer is what the driver made of it, `None` where that is nothing visavis reads.
     pub fn set_format(&self, pixel: PixelFormat, size: Size) -> io::Result<Option<VideoFormat>> {
+        // A stride or size left over from another format would be taken as a wish: zero asks for none.
+        self.set_layout(pixel, size, 0)
+    }
+
+    /// The same with a wish for the bytes from row to row.
+    pub fn set_layout(&self, pixel: PixelFormat, size: Size, stride_bytes: usize) -> io::Result<Option<VideoFormat>> {
         let mut format = sys::v4l2_format { type_: self.kind(), ..sys::v4l2_format::zeroed() };
         let fourcc = u32::from_le_bytes(pixel.fourcc());
         // A device says what its pictures' colours are, and is told what those are that it is given.
@@ -237,21 +243,26 @@ impl Node {
                 height: size.height,
                 pixelformat: fourcc,
                 field: sys::v4l2_field_V4L2_FIELD_NONE,
-                // A stride or size left over from another format would be taken as a wish: zero asks for none.
-                bytesperline: 0,
+                bytesperline: stride_bytes as u32,
                 sizeimage: 0,
                 colorspace: colours.0,
+                // Without it the kernel takes what follows for zeros.
+                priv_: sys::V4L2_PIX_FMT_PRIV_MAGIC,
                 quantization: colours.1,
                 // SAFETY: the member is all integers, and `format` was zeroed.
                 ..unsafe { format.fmt.pix }
             };
         } else {
+            // SAFETY: as above.
+            let mut plane_fmt = unsafe { format.fmt.pix_mp }.plane_fmt;
+            plane_fmt[0].bytesperline = stride_bytes as u32;
             format.fmt.pix_mp = sys::v4l2_pix_format_mplane {
                 width: size.width,
                 height: size.height,
                 pixelformat: fourcc,
                 field: sys::v4l2_field_V4L2_FIELD_NONE,
                 num_planes: 1,
+                plane_fmt,
                 colorspace: colours.0,
                 quantization: colours.1 as u8,
                 // SAFETY: as above.
