@@ -338,6 +338,15 @@ mod tests {
     }
 
     #[test]
+    fn a_wish_that_is_not_met_costs_no_pause() {
+        let mut hardware = hardware("/0/7");
+        assert!(hardware.ready_to_share(&(), at(1)).is_none());
+        assert!(hardware.ready(&(), at(1)).is_some());
+        hardware.close();
+        assert!(!hardware.is_open());
+    }
+
+    #[test]
     fn the_choice_of_software_opens_nothing() {
         let mut hardware: Hardware<Fake<Decoder>> = Hardware::new(CodecSpec::Software, None);
         assert!(hardware.ready(&(), at(1)).is_none());

@@ -340,7 +340,8 @@ fn set_controls(node: &Node, coded: Coded, config: &EncoderConfig) {
             (sys::V4L2_CID_MPEG_VIDEO_H264_PROFILE, CONSTRAINED.cast_signed()),
             (sys::V4L2_CID_MPEG_VIDEO_H264_LEVEL, level(config.size, config.rate_millihertz).cast_signed()),
             (sys::V4L2_CID_MPEG_VIDEO_HEADER_MODE, JOINED.cast_signed()),
-            (sys::V4L2_CID_MPEG_VIDEO_REPEAT_SEQ_HEADER, 1),
+            // They are kept here, and not every driver repeats them for long (see the quirks).
+            (sys::V4L2_CID_MPEG_VIDEO_REPEAT_SEQ_HEADER, 0),
         ]);
     }
     for (id, value) in controls {

@@ -139,7 +139,7 @@ fn lacks(info: &CodecInfo) -> Option<String> {
     if !info.raw.iter().any(|raw| RAW.iter().any(|known| raw.as_bytes() == known.fourcc())) {
         return Some(format!("a picture format that is written here (YU12, NV12); it has {}", info.raw.join(", ")));
     }
-    quirks::of(&info.driver).and_then(|quirk| quirk.avoid).map(|why| format!("trust: {why}; name it to use it"))
+    quirks::avoided(&info.driver, info.role).map(|why| format!("trust: {why}; name it to use it"))
 }
 
 /// The codec to be taken; `None` where the choice is software.

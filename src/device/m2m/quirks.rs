@@ -3,6 +3,7 @@
 //! Only what somebody has read in a driver's source or met on its board stands here; every line names its source. A
 //! driver that is not in it is taken at its word.
 
+use super::Role;
 use crate::media::{PixelFormat, Size};
 
 /// What is known of one driver.
@@ -10,15 +11,15 @@ use crate::media::{PixelFormat, Size};
 pub struct Quirk {
     /// As VIDIOC_QUERYCAP names it.
     pub driver: &'static str,
-    /// Why it is not taken by itself, only when it is named; `None` where it is.
-    pub avoid: Option<&'static str>,
+    /// What it is not taken for by itself, only when it is asked for, and why.
+    pub avoid: &'static [(Role, &'static str)],
     /// The largest picture that it encodes or decodes, where it lists no sizes or more than it can do in real time.
     pub most: Option<Size>,
     /// What the bytes between two rows are a multiple of in pictures for its encoder. It rounds up by itself, and what it
     /// answers counts; but another device's buffer can be imported only if its rows lie like that already.
     pub encoder_strides: &'static [(PixelFormat, usize)],
-    /// Where that is written.
-    pub source: &'static str,
+    /// Where that is written: source files of the kernel, and threads about the board.
+    pub sources: &'static [&'static str],
 }
 
 /// The table.
@@ -26,31 +27,47 @@ pub const QUIRKS: &[Quirk] = &[
     // Raspberry Pi Zero to 4 (a Pi 5 has no H.264 hardware). Multi-planar nodes only, each format in one plane. Controls
     // are kept for each open file, and only applied when buffers are asked for: VIDIOC_REQBUFS is where a lack of memory
     // or a refused control shows (ENOMEM from the kernel's contiguous memory, `cma=`; EINVAL from the firmware's,
-    // `gpu_mem=`). A forced key frame before that is lost. The first frame brings its parameter sets; later key frames do
-    // so only with repeat_sequence_header. Time stamps are cut to microseconds. A frame that is larger than its buffer
-    // comes in several, so large ones are asked for. Levels above 4.0 are accepted but not kept up with in real time.
-    // B-frames are a control without effect. Decoded pictures have rows rounded up to 16; the visible part is the
-    // compose rectangle.
+    // `gpu_mem=`). A forced key frame before that is lost; kernels before 2019 have none at all. The first frame brings
+    // its parameter sets; asked to repeat them (repeat_sequence_header), the firmware runs out of room for them after some
+    // 20,000 frames and stalls, so they are kept and repeated here. Time stamps are cut to microseconds. A frame that is
+    // larger than its buffer comes in several, so large ones are asked for. Above 1080p there is garbage in the stream.
+    // B-frames are a control without effect. Decoded pictures have rows rounded up to 16; the visible part is the compose
+    // rectangle.
     Quirk {
         driver: "bcm2835-codec",
-        avoid: None,
+        avoid: &[(
+            Role::Decoder,
+            "it may lose the first frames of a stream, and holds those back that do not say that none is reordered",
+        )],
         most: Some(Size::new(1920, 1080)),
         encoder_strides: &[(PixelFormat::I420, 64), (PixelFormat::Nv12, 32), (PixelFormat::Yuyv, 64)],
-        source: "raspberrypi/linux, drivers/staging/vc04_services/bcm2835-codec/bcm2835-v4l2-codec.c",
+        sources: &[
+            "raspberrypi/linux, drivers/staging/vc04_services/bcm2835-codec/bcm2835-v4l2-codec.c",
+            "raspberrypi/linux#3171 (key frames, ENOMEM)",
+            "raspberrypi/linux#4520 (repeated headers)",
+            "raspberrypi/linux#5059 (first frames lost)",
+            "raspberrypi/linux#6045 (1920x1200)",
+            "raspberrypi/firmware#232 (frames held)",
+        ],
     },
     // The kernel's test driver: it works on the processor, and speaks a format of its own.
     Quirk {
         driver: "vicodec",
-        avoid: Some("it is the kernel's test driver"),
+        avoid: &[(Role::Encoder, "it is the kernel's test driver"), (Role::Decoder, "it is the kernel's test driver")],
         most: None,
         encoder_strides: &[],
-        source: "torvalds/linux, drivers/media/test-drivers/vicodec/vicodec-core.c",
+        sources: &["torvalds/linux, drivers/media/test-drivers/vicodec/vicodec-core.c"],
     },
 ];
 
 /// What is known of a driver.
 pub fn of(driver: &str) -> Option<&'static Quirk> {
     QUIRKS.iter().find(|quirk| quirk.driver == driver)
+}
+
+/// Why a driver is not taken for something by itself; `None` where it is.
+pub fn avoided(driver: &str, role: Role) -> Option<&'static str> {
+    of(driver)?.avoid.iter().find(|(avoided, _)| *avoided == role).map(|(_, why)| *why)
 }
 
 /// Whether a driver takes pictures of this size, by the table; a picture may lie on its side.
@@ -73,7 +90,7 @@ mod tests {
     fn each_driver_stands_in_the_table_once_with_its_source() {
         for (n, quirk) in QUIRKS.iter().enumerate() {
             assert!(QUIRKS[..n].iter().all(|other| other.driver != quirk.driver), "{}", quirk.driver);
-            assert!(quirk.source.ends_with(".c"), "{}", quirk.driver);
+            assert!(quirk.sources.iter().any(|source| source.ends_with(".c")), "{}", quirk.driver);
             assert!(quirk.encoder_strides.iter().all(|(_, multiple)| multiple.is_power_of_two()));
         }
     }
@@ -84,6 +101,13 @@ mod tests {
         assert!(takes(1920, 1080) && takes(1080, 1920) && takes(640, 480));
         assert!(!takes(1920, 1200) && !takes(2592, 1944));
         assert!(super::takes("another", Size::new(3840, 2160)), "it is taken at its word");
+    }
+
+    #[test]
+    fn a_raspberry_pi_s_encoder_is_taken_unasked_and_its_decoder_is_not() {
+        assert_eq!(avoided("bcm2835-codec", Role::Encoder), None);
+        assert!(avoided("bcm2835-codec", Role::Decoder).is_some());
+        assert_eq!(avoided("another", Role::Decoder), None, "it is taken at its word");
     }
 
     #[test]

@@ -17,7 +17,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 
 /// The first frame may take that long: firmware is loaded and powered up first.
-pub const FIRST_WITHIN: Duration = Duration::from_secs(2);
+pub const FIRST_WITHIN: Duration = Duration::from_secs(1);
 /// A frame that takes longer than this will not come: hardware needs tens of milliseconds at its largest size.
 pub const FRAME_WITHIN: Duration = Duration::from_millis(500);
 /// Frames under way into the codec: one, and one whose buffer the driver has not given back yet.
