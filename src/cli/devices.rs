@@ -84,7 +84,8 @@ fn codecs(report: &mut String, codecs: &[CodecInfo]) {
         };
         let _ = writeln!(report, "  {flag} m2m:{}  {} {}", codec.path.display(), codec.card, codec.driver);
         for (coded, of) in &codec.coded {
-            let _ = writeln!(report, "    {coded} {}, {raw} {}", sizes(of.as_ref()), codec.raw.join(" "));
+            let more = if of.len() > 1 { format!(" and {} other sizes", of.len() - 1) } else { String::new() };
+            let _ = writeln!(report, "    {coded} {}{more}, {raw} {}", sizes(of.first()), codec.raw.join(" "));
         }
         if let Some(lacks) = &codec.lacks {
             let _ = writeln!(report, "    lacks: {lacks}");
@@ -303,7 +304,7 @@ mod tests {
             driver: "bcm2835-codec".into(),
             card: "bcm2835-codec-encode".into(),
             role: Role::Encoder,
-            coded: vec![("H264".into(), None)],
+            coded: vec![("H264".into(), vec![])],
             raw: vec!["YU12".into(), "NV12".into()],
             lacks: Some("something".into()),
         };

@@ -26,6 +26,8 @@ const CAPTURE_BUFFERS: u32 = 3;
 const KEY_PERIOD_FRAMES: i32 = 108_000;
 /// A driver that does not make a key frame at the third demand never will.
 const KEYS_IGNORED_MAX: u32 = 3;
+/// What most cameras do.
+const USUAL_MILLIHERTZ: u32 = 30_000;
 /// Where the test format's header has its flags, big-endian, and the one for a frame that stands alone
 /// (`struct fwht_cframe_hdr`, V4L2_FWHT_FL_I_FRAME).
 const FWHT_FLAGS: core::ops::Range<usize> = 20..24;
@@ -114,7 +116,7 @@ impl M2mEncoder {
             };
             Fault::plain(FaultKind::Unusable, &name, "set the picture format (VIDIOC_S_FMT)", remedy)
         })?;
-        output.set_rate(config.rate_millihertz);
+        output.set_rate(rate(config.rate_millihertz));
         crop(&output, size, layout.size).map_err(fault("crop its pictures (VIDIOC_S_SELECTION)"))?;
         set_controls(&node, coded, config);
         let memory = if shared.is_some() { Memory::Imported } else { Memory::Mapped };
@@ -351,11 +353,16 @@ fn set_controls(node: &Node, coded: Coded, config: &EncoderConfig) {
     }
 }
 
+/// Frames in 1,000 s, where the camera does not know it too: rate control goes by it.
+fn rate(millihertz: u32) -> u32 {
+    if millihertz == 0 { USUAL_MILLIHERTZ } else { millihertz }
+}
+
 /// The lowest level that carries such pictures at such a rate (ITU-T H.264 table A-1: macroblocks a frame and a second),
 /// from 3.0 on, below which no decoder is.
 fn level(size: Size, rate_millihertz: u32) -> u32 {
     let frame = u64::from(size.width.div_ceil(16)) * u64::from(size.height.div_ceil(16));
-    let second = frame * u64::from(if rate_millihertz == 0 { 30_000 } else { rate_millihertz }).div_ceil(1_000);
+    let second = frame * u64::from(rate(rate_millihertz)).div_ceil(1_000);
     let levels = [
         (1_620, 40_500, sys::v4l2_mpeg_video_h264_level_V4L2_MPEG_VIDEO_H264_LEVEL_3_0),
         (3_600, 108_000, sys::v4l2_mpeg_video_h264_level_V4L2_MPEG_VIDEO_H264_LEVEL_3_1),

@@ -29,14 +29,6 @@ impl Role {
         }
     }
 
-    /// The queue on which pictures are.
-    fn raw_side(self) -> Side {
-        match self {
-            Role::Encoder => Side::Output,
-            Role::Decoder => Side::Capture,
-        }
-    }
-
     fn word(self) -> &'static str {
         match self {
             Role::Encoder => "encoder",
@@ -56,8 +48,8 @@ pub struct CodecInfo {
     pub card: String,
     /// What it does.
     pub role: Role,
-    /// The fourccs of the coded formats, with the sizes of each where the driver lists them.
-    pub coded: Vec<(String, Option<Sizes>)>,
+    /// The fourccs of the coded formats, with the sizes of each as far as the driver lists them.
+    pub coded: Vec<(String, Vec<Sizes>)>,
     /// The fourccs of the raw formats.
     pub raw: Vec<String>,
     /// Why it is not taken by itself for H.264; `None` where it is.
@@ -75,7 +67,8 @@ impl CodecInfo {
             }
         };
         let reads = self.raw.iter().any(|raw| RAW.iter().any(|known| raw.as_bytes() == known.fourcc()));
-        reads && self.coded.iter().any(|(known, sizes)| *known == fourcc && sizes.as_ref().is_none_or(fits))
+        reads
+            && self.coded.iter().any(|(known, sizes)| *known == fourcc && (sizes.is_empty() || sizes.iter().any(fits)))
     }
 }
 
@@ -90,13 +83,10 @@ fn describe(path: &Path) -> Result<Option<CodecInfo>, Fault> {
     if !is_memory_to_memory(&card) {
         return Ok(None);
     }
-    let compressed = |side| {
-        let formats: Vec<_> = node.facing(side).formats().collect();
-        let (coded, raw): (Vec<_>, Vec<_>) =
-            formats.into_iter().partition(|f| f.flags & sys::V4L2_FMT_FLAG_COMPRESSED != 0);
-        (coded, raw)
+    let parted = |side| -> (Vec<_>, Vec<_>) {
+        node.facing(side).formats().partition(|f| f.flags & sys::V4L2_FMT_FLAG_COMPRESSED != 0)
     };
-    let (capture, output) = (compressed(Side::Capture), compressed(Side::Output));
+    let (capture, output) = (parted(Side::Capture), parted(Side::Output));
     // A scaler has raw formats on both sides, a transcoder coded ones.
     let (role, coded, raw) = match (capture, output) {
         ((coded, none), (_, raw)) if !coded.is_empty() && none.is_empty() && !raw.is_empty() => {
@@ -109,7 +99,7 @@ fn describe(path: &Path) -> Result<Option<CodecInfo>, Fault> {
     };
     let coded_node = node.facing(role.coded_side());
     let text = |fourcc: u32| String::from_utf8_lossy(&fourcc.to_le_bytes()).trim().to_owned();
-    let sizes = |fourcc: u32| coded_node.sizes(fourcc.to_le_bytes()).into_iter().next();
+    let sizes = |fourcc: u32| coded_node.sizes(fourcc.to_le_bytes());
     let mut info = CodecInfo {
         path: path.into(),
         role,
@@ -119,7 +109,6 @@ fn describe(path: &Path) -> Result<Option<CodecInfo>, Fault> {
         card: card.card,
         lacks: None,
     };
-    debug_assert_ne!(role.coded_side(), role.raw_side());
     info.lacks = lacks(&info);
     Ok(Some(info))
 }
@@ -189,7 +178,7 @@ mod tests {
             driver: driver.into(),
             card: String::new(),
             role: Role::Encoder,
-            coded: vec![("MJPG".into(), None), (coded.into(), Some(sizes))],
+            coded: vec![("MJPG".into(), vec![]), (coded.into(), vec![sizes])],
             raw: raw.iter().map(|raw| (*raw).into()).collect(),
             lacks: None,
         };

@@ -4,6 +4,8 @@
 //! its claim; dequeued, it is lent; dropped, wherever that happens, it is found free at the next call and queued again.
 //! No byte of a picture is copied or even read here.
 //!
+//! The calls (`raw`, `buffers`) and the queue serve codecs as well ([`m2m`](super::m2m)).
+//!
 //! A [`V4l2`] is one open, streaming camera. It is never repaired: at any fault it is dropped, which closes the node
 //! and gives the device free, and opened anew. Frames that are still lent keep their mapping until they are dropped.
 
