@@ -38,7 +38,7 @@
 //! | [`call`] | what is asked of a station, and what becomes of it | identity, wire, media, time |
 //! | [`sys`] | the kernel's calls that no crate covers, and the clock | time |
 //! | [`find`] | stations find each other by name; where a peer may be | identity, wire, sys |
-//! | [`device`] | thin edges: `v4l2`, `alsa`, `drm`, `fbdev`, `gpio`, `keys`, `touch`, `file`, `pattern`, … | sys, media, time, ring, codec |
+//! | [`device`] | thin edges: `v4l2`, `m2m`, `alsa`, `drm`, `fbdev`, `gpio`, `keys`, `touch`, `file`, `pattern`, … | sys, media, time, ring, codec |
 //! | [`panel`] | buttons, keys, touches, lamps, the door's strike, and the control socket | call, device, sys, time |
 //! | [`stage`] | the thread bodies | device, ring, codec, voice, card, stats, sys, media, time |
 //! | [`station`] | wiring, net loop, supervision, report | everything below |

@@ -13,6 +13,7 @@ use visavis::call::{CallConfig, Group};
 use visavis::card::Language;
 use visavis::device::audio::SpeakerSpec;
 use visavis::device::camera::CameraSpec;
+use visavis::device::m2m::CodecSpec;
 use visavis::device::screen::ScreenSpec;
 use visavis::identity::{AddressBook, SecretKey, system_random};
 use visavis::media::{Level, Size, VideoCodec};
@@ -148,6 +149,8 @@ fn media() -> MediaConfig {
         mic: "tone".parse().unwrap(),
         speaker: SpeakerSpec::None,
         codec: VideoCodec::H264,
+        encoder: CodecSpec::Software,
+        decoder: CodecSpec::Software,
         near: 0,
         bitrate_bps: None,
         size: Some(Size::new(160, 120)),

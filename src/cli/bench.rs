@@ -12,6 +12,7 @@ use crate::codec::convert::{Converter, Scaler};
 use crate::codec::{CodecError, Decoder, Encoder, EncoderConfig, VideoDecoder, VideoEncoder};
 use crate::device::FrameBuffer;
 use crate::device::blit::{Blit, PackedTarget, PixelLayout, PlanarTarget};
+use crate::device::m2m::{self, CodecSpec, Coded, M2mDecoder, M2mEncoder, Role};
 use crate::media::{ColourRange, EncodedFrame, FrameView, Picture, PixelFormat, Plane, Size, VideoCodec, VideoFormat};
 use crate::ring::{Pool, mailbox};
 use crate::sys::clock;
@@ -92,6 +93,7 @@ pub fn measure(size: Size, bitrate_bps: u32, frames: usize) -> Result<Vec<Row>, 
     ] {
         work.code(name, codec, near, &mut rows)?;
     }
+    work.hardware(&mut rows);
     work.link(&mut rows)?;
     work.card(&mut rows);
     work.screen(&mut rows);
@@ -228,7 +230,17 @@ impl Work {
     }
 
     fn code(&self, name: &str, codec: VideoCodec, near: u8, rows: &mut Vec<Row>) -> Result<(), CodecError> {
-        let mut encoder = Encoder::new(codec, self.config(near));
+        let stream = self.encode(name, &mut Encoder::new(codec, self.config(near)), rows)?;
+        self.decode(name, &mut Decoder::new(), &stream, rows)
+    }
+
+    /// Adds the row of an encoder, and gives its stream.
+    fn encode(
+        &self,
+        name: &str,
+        encoder: &mut impl VideoEncoder,
+        rows: &mut Vec<Row>,
+    ) -> Result<Vec<EncodedFrame>, CodecError> {
         let mut stream = Vec::new();
         let mut frame = EncodedFrame::with_capacity(self.size.pixels() * 2);
         let encode = median_ms(self.frames, |n| {
@@ -240,13 +252,45 @@ impl Work {
         let bytes: usize = stream[WARM_UP..].iter().map(|frame| frame.data.len()).sum();
         let mbit_s = Some(bytes as f64 / self.frames as f64 * 8.0 * 30.0 / 1e6);
         rows.push(Row { mbit_s, ..self.row("encode", name, encode) });
+        Ok(stream)
+    }
 
-        let mut decoder = Decoder::new();
+    /// Adds the row of a decoder.
+    fn decode(
+        &self,
+        name: &str,
+        decoder: &mut impl VideoDecoder,
+        stream: &[EncodedFrame],
+        rows: &mut Vec<Row>,
+    ) -> Result<(), CodecError> {
         let mut out = Picture::new(self.size);
         let decode = median_ms(self.frames, |n| decoder.decode(&stream[n], &mut out))?;
         let psnr = psnr_luma(self.picture(stream.len() - 1), &out);
         rows.push(Row { psnr_db: psnr.is_finite().then_some(psnr), ..self.row("decode", name, decode) });
         Ok(())
+    }
+
+    /// The hardware that a station would take for H.264, where there is some. Each end is measured against software at the
+    /// other; one that fails has no row.
+    fn hardware(&self, rows: &mut Vec<Row>) {
+        for codec in m2m::list().iter().filter(|c| c.lacks.is_none() && c.speaks(Coded::H264, self.size)) {
+            let (name, spec) = (format!("h264 by {}", codec.driver), CodecSpec::Node(codec.path.clone()));
+            let measured = match codec.role {
+                Role::Encoder => M2mEncoder::open(&spec, Coded::H264, &self.config(0), None)
+                    .map_err(|fault| CodecError::Library(fault.to_string()))
+                    .and_then(|mut encoder| self.encode(&name, &mut encoder, rows).map(drop)),
+                Role::Decoder => M2mDecoder::open(&spec, Coded::H264, Some(self.size), None)
+                    .map_err(|fault| CodecError::Library(fault.to_string()))
+                    .and_then(|mut decoder| {
+                        let mut software = Encoder::new(VideoCodec::H264, self.config(0));
+                        let stream = self.encode(&name, &mut software, &mut Vec::new())?;
+                        self.decode(&name, &mut decoder, &stream, rows)
+                    }),
+            };
+            if let Err(error) = measured {
+                tracing::warn!("no row for {name}: {error}");
+            }
+        }
     }
 
     /// What the station itself draws, when there is something to say.

@@ -1,6 +1,7 @@
 //! `visavis devices`: what there is on this machine, and what each thing lacks to be used.
 
 use crate::device::holders::holders;
+use crate::device::m2m::{self, CodecInfo, Role};
 use crate::device::v4l2::{self, ModeInfo, Rates, Sizes};
 use crate::device::{Fault, alsa, drm, fbdev, keys};
 use nix::errno::Errno;
@@ -16,6 +17,7 @@ use std::path::Path;
 pub fn run() -> io::Result<()> {
     let mut report = String::new();
     cameras(&mut report);
+    codecs(&mut report, &m2m::list());
     sound_cards(&mut report);
     screens(&mut report);
     framebuffers(&mut report);
@@ -49,11 +51,7 @@ fn cameras(report: &mut String) {
 
 /// `YUYV 640x480 at 15, 30 frames a second`
 fn camera_mode(mode: &ModeInfo) -> String {
-    let size = match &mode.sizes {
-        Some(Sizes::One(size)) => size.to_string(),
-        Some(Sizes::Steps { least, most, .. }) => format!("{least} to {most}"),
-        None => "any size".into(),
-    };
+    let size = sizes(mode.sizes.as_ref());
     let hertz = |millihertz: u32| format!("{}", f64::from(millihertz) / 1_000.0);
     let rates: Vec<_> = mode
         .rates
@@ -66,6 +64,33 @@ fn camera_mode(mode: &ModeInfo) -> String {
     let rates = if rates.is_empty() { String::new() } else { format!(" at {} frames a second", rates.join(", ")) };
     let unread = if mode.usable { "" } else { " (not read by visavis)" };
     format!("{} {size}{rates}{unread}", mode.fourcc)
+}
+
+fn sizes(sizes: Option<&Sizes>) -> String {
+    match sizes {
+        Some(Sizes::One(size)) => size.to_string(),
+        Some(Sizes::Steps { least, most, .. }) => format!("{least} to {most}"),
+        None => "any size".into(),
+    }
+}
+
+fn codecs(report: &mut String, codecs: &[CodecInfo]) {
+    let none = "H.264 is encoded and decoded by the processor";
+    head(report, "Video codecs in hardware (V4L2 M2M)", codecs.is_empty(), none);
+    for codec in codecs {
+        let (flag, raw) = match codec.role {
+            Role::Encoder => ("--encoder", "from"),
+            Role::Decoder => ("--decoder", "to"),
+        };
+        let _ = writeln!(report, "  {flag} m2m:{}  {} {}", codec.path.display(), codec.card, codec.driver);
+        for (coded, of) in &codec.coded {
+            let more = if of.len() > 1 { format!(" and {} other sizes", of.len() - 1) } else { String::new() };
+            let _ = writeln!(report, "    {coded} {}{more}, {raw} {}", sizes(of.first()), codec.raw.join(" "));
+        }
+        if let Some(lacks) = &codec.lacks {
+            let _ = writeln!(report, "    lacks: {lacks}");
+        }
+    }
 }
 
 fn sound_cards(report: &mut String) {
@@ -253,13 +278,40 @@ mod tests {
     fn every_section_is_there_also_where_nothing_is() {
         let mut report = String::new();
         cameras(&mut report);
+        codecs(&mut report, &m2m::list());
         sound_cards(&mut report);
         screens(&mut report);
         framebuffers(&mut report);
         gpio_chips(&mut report);
         keyboards(&mut report);
-        for title in ["Cameras (V4L2)", "Sound (ALSA)", "Screens (KMS)", "Framebuffers", "GPIO chips", "Keyboards"] {
+        for title in [
+            "Cameras (V4L2)",
+            "Video codecs",
+            "Sound (ALSA)",
+            "Screens (KMS)",
+            "Framebuffers",
+            "GPIO chips",
+            "Keyboards",
+        ] {
             assert!(report.contains(title), "{report}");
+        }
+    }
+
+    #[test]
+    fn a_codec_is_listed_with_the_flag_that_takes_it_and_what_it_lacks() {
+        let codec = CodecInfo {
+            path: "/dev/video11".into(),
+            driver: "bcm2835-codec".into(),
+            card: "bcm2835-codec-encode".into(),
+            role: Role::Encoder,
+            coded: vec![("H264".into(), vec![])],
+            raw: vec!["YU12".into(), "NV12".into()],
+            lacks: Some("something".into()),
+        };
+        let mut report = String::new();
+        codecs(&mut report, &[codec]);
+        for line in ["  --encoder m2m:/dev/video11  ", "    H264 any size, from YU12 NV12", "    lacks: something"] {
+            assert!(report.contains(line), "{report}");
         }
     }
 

@@ -2,6 +2,7 @@
 
 use crate::device::audio::{MicSpec, SpeakerSpec};
 use crate::device::camera::CameraSpec;
+use crate::device::m2m::CodecSpec;
 use crate::device::screen::ScreenSpec;
 use crate::media::{Level, Size, VideoCodec};
 use crate::station::{IpVersion, MediaConfig};
@@ -31,6 +32,12 @@ pub(super) struct Media {
     /// With --codec deflate: the most that a sample may differ from the camera's; 0 is lossless
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=32))]
     near: u8,
+    /// Who encodes H.264: auto, openh264, m2m (hardware) or m2m:/dev/video11
+    #[arg(long, value_name = "CODEC", default_value_t)]
+    encoder: CodecSpec,
+    /// Who decodes H.264, likewise
+    #[arg(long, value_name = "CODEC", default_value_t)]
+    decoder: CodecSpec,
     /// Bits a second for the picture, such as 800k or 2M; without it, a rate that suits the size
     #[arg(long, value_name = "BPS", value_parser = bits_per_second)]
     bitrate: Option<u32>,
@@ -79,6 +86,8 @@ impl Media {
             speaker: self.speaker.clone().unwrap_or(defaults.speaker),
             codec: self.codec.into(),
             near: self.near,
+            encoder: self.encoder.clone(),
+            decoder: self.decoder.clone(),
             bitrate_bps: self.bitrate,
             size: self.size,
             rate_hz: self.rate,

@@ -6,6 +6,7 @@ use super::value::{self, BitRate, FrameRate, number, text_value, time, words};
 use crate::card::Language;
 use crate::device::audio::{MicSpec, SpeakerSpec};
 use crate::device::camera::CameraSpec;
+use crate::device::m2m::CodecSpec;
 use crate::device::screen::ScreenSpec;
 use crate::media::{Level, Size, VideoCodec};
 use crate::station::{IpVersion, MediaConfig};
@@ -51,6 +52,7 @@ text_value!(CameraSpec, "a camera such as \"/dev/visavis/camera\", or \"auto\"")
 text_value!(ScreenSpec, "a screen such as \"drm\" or \"auto\"");
 text_value!(MicSpec, "a microphone such as \"alsa:default\"");
 text_value!(SpeakerSpec, "a loudspeaker such as \"alsa:default\"");
+text_value!(CodecSpec, "a codec: \"auto\", \"openh264\", \"m2m\" or \"m2m:/dev/video11\"");
 text_value!(Size, "a size such as \"640x480\", or \"auto\"");
 
 /// `[camera]`: where pictures come from, and how they are sent.
@@ -69,6 +71,9 @@ pub struct Camera {
     /// How pictures are encoded.
     #[serde(with = "value")]
     pub codec: VideoCodec,
+    /// Who encodes H.264.
+    #[serde(with = "value")]
+    pub encoder: CodecSpec,
     /// The `deflate` codec's bound on the error of a sample.
     #[serde(deserialize_with = "number::<_, _, 0, 32>")]
     pub near: u8,
@@ -89,6 +94,7 @@ impl Default for Camera {
             size: None,
             rate: None,
             codec: VideoCodec::H264,
+            encoder: CodecSpec::Auto,
             near: 0,
             bitrate: None,
             level: Level::DEFAULT,
@@ -112,6 +118,9 @@ pub struct Screen {
     /// The screen.
     #[serde(with = "value")]
     pub device: ScreenSpec,
+    /// Who decodes the far side's H.264.
+    #[serde(with = "value")]
+    pub decoder: CodecSpec,
     /// It goes dark when nothing was touched for so long and nothing goes on; zero: never.
     #[serde(deserialize_with = "time::<_, 0, 86_400_000>", serialize_with = "value::serialize")]
     pub sleep: Duration,
@@ -120,7 +129,7 @@ pub struct Screen {
 impl Default for Screen {
     fn default() -> Screen {
         // Who has just hung up, or looked at the clock, has gone by then.
-        Screen { device: ScreenSpec::default(), sleep: Duration::from_secs(5 * 60) }
+        Screen { device: ScreenSpec::default(), decoder: CodecSpec::Auto, sleep: Duration::from_secs(5 * 60) }
     }
 }
 
@@ -167,6 +176,8 @@ impl Config {
             speaker: self.loudspeaker.device.clone(),
             codec: self.camera.codec,
             near: self.camera.near,
+            encoder: self.camera.encoder.clone(),
+            decoder: self.screen.decoder.clone(),
             bitrate_bps: self.camera.bitrate.map(|rate| rate.0),
             size: self.camera.size,
             rate_hz: self.camera.rate.map(|rate| rate.0),

@@ -104,12 +104,14 @@ const EVERYTHING_ELSE: &str = r#"
     size = "1280x720"
     rate = "15 fps"
     codec = "deflate"
+    encoder = "m2m:/dev/video11"
     near = 4
     bitrate = "1.5 Mbit/s"
     level = 0
     repeat = true
     [screen]
     device = "drm:card0/HDMI-A-1"
+    decoder = "openh264"
     [microphone]
     device = "tone:440"
     [loudspeaker]
@@ -195,6 +197,11 @@ fn a_slip_is_answered_with_its_place_its_key_and_the_remedy() {
             "[camera]\nsize = 640",
             "line 2, column 8: camera.size: integer `640` does not fit here: it wants a size such as \"640x480\"",
         ),
+        (
+            "[camera]\nencoder = 'x264'",
+            "line 2, column 11: camera.encoder: `x264` is no codec; write auto, openh264, m2m or m2m:/dev/video11",
+        ),
+        ("[screen]\ndecoder = 1", "screen.decoder: integer `1` does not fit here: it wants a codec: \"auto\""),
         ("[camera]\nnear = 33", "camera.near: 33 is out of range: it must lie between 0 and 32"),
         ("[camera]\nnear = '3'", "camera.near: string \"3\" does not fit here: it wants a whole number"),
         ("[station]\nport = 70000", "station.port: 70000 is out of range: it must lie between 1 and 65535"),

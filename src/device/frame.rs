@@ -3,6 +3,7 @@
 use crate::media::{FrameView, VideoFormat};
 use crate::sys::memory::Map;
 use crate::time::Instant;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 #[derive(Debug)]
 enum Memory {
@@ -14,6 +15,8 @@ enum Memory {
 #[derive(Debug)]
 pub struct FrameBuffer {
     memory: Memory,
+    /// The same memory for other drivers.
+    exported: Option<OwnedFd>,
     /// Bytes of the memory that hold the frame.
     pub used: usize,
     /// How they are to be read.
@@ -29,6 +32,7 @@ impl FrameBuffer {
     pub fn own(format: VideoFormat, bytes: usize) -> FrameBuffer {
         FrameBuffer {
             memory: Memory::Own(vec![0; bytes]),
+            exported: None,
             used: bytes,
             format,
             captured_at: Instant::ZERO,
@@ -36,10 +40,18 @@ impl FrameBuffer {
         }
     }
 
-    /// In a driver's mapped memory.
-    pub fn mapped(format: VideoFormat, map: Map) -> FrameBuffer {
+    /// In a driver's mapped memory, which other drivers may read by `exported` (a dmabuf), where it can be.
+    pub fn mapped(format: VideoFormat, map: Map, exported: Option<OwnedFd>) -> FrameBuffer {
         let used = map.bytes().len();
-        FrameBuffer { memory: Memory::Mapped(map), used, format, captured_at: Instant::ZERO, sequence: 0 }
+        FrameBuffer { memory: Memory::Mapped(map), exported, used, format, captured_at: Instant::ZERO, sequence: 0 }
+    }
+
+    /// The memory for another driver to read, and its length in bytes; `None` where there is no way to it but a copy.
+    pub fn exported(&self) -> Option<(BorrowedFd<'_>, usize)> {
+        match &self.memory {
+            Memory::Own(_) => None,
+            Memory::Mapped(map) => self.exported.as_ref().map(|fd| (fd.as_fd(), map.bytes().len())),
+        }
     }
 
     /// The frame's bytes.

@@ -19,6 +19,7 @@ pub mod gpio;
 pub mod holders;
 mod inputs;
 pub mod keys;
+pub mod m2m;
 pub mod null;
 mod pace;
 pub mod pattern;

@@ -4,17 +4,19 @@
 //! when the level says so, and when the net loop has not yet taken what it was given; each cause has its counter.
 //! The camera's buffer is given back as soon as its pixels are converted, so the driver never waits for the encoder.
 
+use super::hardware::{Hardware, Opens, SharedEncoder, Wanted};
 use super::tap::Tap;
 use super::{Anew, Context};
 use crate::codec::convert::Converter;
 use crate::codec::{CodecError, Encoder, EncoderConfig, VideoEncoder};
 use crate::device::FrameBuffer;
+use crate::device::m2m::{CodecSpec, M2mEncoder};
 use crate::media::{EncodedFrame, FrameView, Level, Picture, Size, VideoCodec, VideoFormat};
 use crate::ring::{Claim, Lent, Pool, Producer, Receiver};
 use crate::stats::{Counter, Histogram};
 use crate::sys::clock;
 use crate::sys::poll;
-use crate::sys::wake::Wake;
+use crate::sys::wake::{Stop, Wake};
 use nix::poll::{PollFd, PollFlags};
 use std::os::fd::AsFd;
 use std::sync::Arc;
@@ -29,7 +31,7 @@ const SLOTS: usize = 8;
 const SLOT_BYTES: usize = 512 * 1_024;
 
 /// What does not change while the thread runs.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct CompressConfig {
     /// The codec that is sent.
     pub codec: VideoCodec,
@@ -37,6 +39,8 @@ pub struct CompressConfig {
     pub near: u8,
     /// MJPEG: quality 1 to 100, where the camera does not make the images itself; 0 for the usual one.
     pub quality: u8,
+    /// Who encodes H.264.
+    pub encoder: CodecSpec,
 }
 
 /// What the net loop sets while the thread runs.
@@ -126,6 +130,8 @@ pub struct CompressStats {
     pub waited: Histogram,
     /// Conversion and scaling.
     pub convert: Histogram,
+    /// Of those that were sent, encoded in hardware.
+    pub by_hardware: Counter,
     /// Encoding.
     pub encode: Histogram,
 }
@@ -145,7 +151,7 @@ pub fn spawn(
     taps: Vec<Tap>,
     stats: Arc<CompressStats>,
 ) -> std::io::Result<JoinHandle<()>> {
-    let mut compress = Compress::new(config, knobs, out, stats);
+    let mut compress = Compress::<M2mEncoder>::new(config, Some(ctx.stop.clone()), knobs, out, stats);
     compress.taps = taps;
     std::thread::Builder::new().name("compress".into()).spawn(move || {
         while !ctx.stop.is_stopped() {
@@ -188,8 +194,11 @@ enum Outcome {
 
 /// The thread's state.
 #[derive(Debug)]
-struct Compress {
+struct Compress<H> {
     config: CompressConfig,
+    hardware: Hardware<H>,
+    /// The camera and the encoder may agree on a layout: not found out to be otherwise yet.
+    may_share: bool,
     knobs: Arc<Knobs>,
     out: Producer<Lent<EncodedFrame>>,
     stats: Arc<CompressStats>,
@@ -207,15 +216,18 @@ struct Compress {
     failing: bool,
 }
 
-impl Compress {
+impl<H: Opens<Request = Wanted> + SharedEncoder> Compress<H> {
     fn new(
         config: CompressConfig,
+        stop: Option<Stop>,
         knobs: Arc<Knobs>,
         out: Producer<Lent<EncodedFrame>>,
         stats: Arc<CompressStats>,
-    ) -> Compress {
+    ) -> Compress<H> {
         Compress {
+            hardware: Hardware::new(config.encoder.clone(), stop),
             config,
+            may_share: true,
             knobs,
             out,
             stats,
@@ -305,6 +317,10 @@ impl Compress {
             return self.pass_through(image, size, slot);
         }
         let started = clock::now();
+        if let Some(outcome) = self.encode_shared(&frame, level, slot) {
+            self.stats.encode.record(clock::now().since(started));
+            return outcome;
+        }
         let converted = self.converter.convert(view, &format, size, &mut self.picture);
         // The driver has its buffer back before the encoder begins.
         drop(frame);
@@ -333,25 +349,31 @@ impl Compress {
         Outcome::Filled
     }
 
+    /// What the encoder is to aim at for pictures of this size.
+    fn aim(&self, format: &VideoFormat, level: Level, size: Size) -> EncoderConfig {
+        let usual = EncoderConfig::default();
+        let quality = if self.config.quality == 0 { usual.quality } else { self.config.quality };
+        let rate_millihertz = format.millihertz / (level.skipped() + 1);
+        EncoderConfig { size, rate_millihertz, bitrate_bps: self.knobs.bitrate(), near: self.config.near, quality }
+    }
+
     fn encode(&mut self, format: &VideoFormat, level: Level, slot: &mut EncodedFrame) -> Outcome {
-        let bitrate_bps = self.knobs.bitrate();
-        let (size, rate_millihertz) = (self.picture.size(), format.millihertz / (level.skipped() + 1));
+        let config = self.aim(format, level, self.picture.size());
+        let EncoderConfig { size, rate_millihertz, bitrate_bps, .. } = config;
+        // Asked for once, due until it is there.
+        self.key_due |= self.knobs.key_frame.swap(false, Ordering::Relaxed);
+        if let Some(outcome) = self.encode_in_hardware(&config, slot) {
+            return outcome;
+        }
         let running = match self.running.take() {
             Some(running) if (running.size, running.rate_millihertz) == (size, rate_millihertz) => running,
-            _ => {
-                let usual = EncoderConfig::default();
-                let quality = if self.config.quality == 0 { usual.quality } else { self.config.quality };
-                let config = EncoderConfig { size, rate_millihertz, bitrate_bps, near: self.config.near, quality };
-                Running { encoder: Encoder::new(self.config.codec, config), size, rate_millihertz, bitrate_bps }
-            }
+            _ => Running { encoder: Encoder::new(self.config.codec, config), size, rate_millihertz, bitrate_bps },
         };
         let running = self.running.insert(running);
         if running.bitrate_bps != bitrate_bps {
             running.encoder.set_bitrate(bitrate_bps);
             running.bitrate_bps = bitrate_bps;
         }
-        // Asked for once, due until it is there.
-        self.key_due |= self.knobs.key_frame.swap(false, Ordering::Relaxed);
         match running.encoder.encode(&self.picture, self.key_due, slot) {
             Err(error) => Outcome::Failed(error),
             Ok(()) if slot.data.is_empty() => Outcome::LeftOut,
@@ -360,6 +382,54 @@ impl Compress {
                 Outcome::Filled
             }
         }
+    }
+
+    /// `None` where there is no hardware for it, or it has just failed: then software does it, and begins with a key frame,
+    /// as each new encoder does.
+    fn encode_in_hardware(&mut self, config: &EncoderConfig, slot: &mut EncodedFrame) -> Option<Outcome> {
+        if self.config.codec != VideoCodec::H264 {
+            return None;
+        }
+        let now = clock::now();
+        let encoder = self.hardware.ready(&Wanted { config: *config, shared: None }, now)?;
+        encoder.set_bitrate(config.bitrate_bps);
+        if let Err(error) = encoder.encode(&self.picture, self.key_due, slot) {
+            self.hardware.fail(&error, now);
+            return None;
+        }
+        Some(self.done_by_hardware(slot))
+    }
+
+    /// Has the camera's frame encoded where it lies; `None` where that cannot be: then it is copied.
+    fn encode_shared(&mut self, frame: &FrameBuffer, level: Level, slot: &mut EncodedFrame) -> Option<Outcome> {
+        let (format, size) = (frame.format, frame.format.size);
+        let is_as_sent = self.config.codec == VideoCodec::H264 && level.scaled(size) == size;
+        if !self.may_share || !is_as_sent || frame.exported().is_none() {
+            return None;
+        }
+        let wanted = Wanted { config: self.aim(&format, level, size), shared: Some(format) };
+        self.key_due |= self.knobs.key_frame.swap(false, Ordering::Relaxed);
+        let shared = self.hardware.ready_to_share(&wanted, clock::now()).is_some_and(|encoder| {
+            encoder.set_bitrate(wanted.config.bitrate_bps);
+            encoder.encode_shared(frame, self.key_due, slot).is_ok()
+        });
+        if !shared {
+            // Copies are tried next, and only if they fail as well is the hardware to blame.
+            self.may_share = false;
+            self.hardware.close();
+            return None;
+        }
+        Some(self.done_by_hardware(slot))
+    }
+
+    fn done_by_hardware(&mut self, slot: &EncodedFrame) -> Outcome {
+        self.running = None;
+        if slot.data.is_empty() {
+            return Outcome::LeftOut;
+        }
+        self.key_due &= !slot.key;
+        self.stats.by_hardware.bump();
+        Outcome::Filled
     }
 
     fn send(&mut self, mut slot: Claim<EncodedFrame>) -> bool {

@@ -1,8 +1,9 @@
 //! Goal: each raw frame is either sent or counted under the cause of its drop, and what is sent can be decoded.
 //! Method: frames are given to the stage's body one by one; the test is the net loop.
 
+use super::super::hardware::fake::{Fake, attempts};
 use super::*;
-use crate::codec::clip::Clip;
+use crate::codec::clip::{Clip, psnr_luma};
 use crate::codec::{Decoder, VideoDecoder};
 use crate::media::{ColourRange, PixelFormat};
 use crate::ring::{Consumer, fifo};
@@ -14,22 +15,27 @@ struct Bench {
     camera: Pool<FrameBuffer>,
     clip: Clip,
     number: u32,
-    compress: Compress,
+    compress: Compress<Fake<Encoder>>,
     net: Consumer<Lent<EncodedFrame>>,
 }
 
 impl Bench {
     /// A camera of planar pictures, or of JPEG images; level 0.
     fn new(codec: VideoCodec, pixel: PixelFormat) -> Bench {
+        Bench::with_encoder(codec, pixel, CodecSpec::Software)
+    }
+
+    fn with_encoder(codec: VideoCodec, pixel: PixelFormat, encoder: CodecSpec) -> Bench {
         let format =
             VideoFormat { pixel, size: SIZE, stride_bytes: 128, range: ColourRange::Limited, millihertz: 30_000 };
         let (out, net) = fifo::<_, 4>();
         let knobs = Arc::new(Knobs::new(500_000, Level::FULL));
+        let config = CompressConfig { codec, encoder, ..CompressConfig::default() };
         Bench {
             camera: Pool::new((0..2).map(|_| FrameBuffer::own(format, SIZE.pixels() * 3 / 2))),
             clip: Clip::new(SIZE, 2.0),
             number: 0,
-            compress: Compress::new(CompressConfig { codec, ..CompressConfig::default() }, knobs, out, Arc::default()),
+            compress: Compress::new(config, None, knobs, out, Arc::default()),
             net,
         }
     }
@@ -199,4 +205,51 @@ fn a_size_that_the_codec_refuses_is_an_error_each_time_and_no_end() {
     }
     assert_eq!(bench.stats().dropped_encoder_failed.get(), 3);
     assert!(bench.next());
+}
+
+#[test]
+fn a_hardware_encoder_that_dies_costs_no_frame_and_one_key_frame() {
+    let spec = CodecSpec::Node("/4".into());
+    let mut bench = Bench::with_encoder(VideoCodec::H264, PixelFormat::I420, spec.clone());
+    let (mut decoder, mut picture) = (Decoder::new(), Picture::new(SIZE));
+    let mut original = Clip::new(SIZE, 2.0);
+    let mut drawn = Picture::new(SIZE);
+    let mut keys = Vec::new();
+    for number in 0..10 {
+        assert!(bench.next(), "frame {number} is sent all the same");
+        let frame = bench.net.take().unwrap();
+        assert_eq!(frame.number, number, "without a gap");
+        decoder.decode(&frame, &mut picture).unwrap();
+        original.draw(&mut drawn);
+        assert!(psnr_luma(&drawn, &picture) > 25.0, "frame {number}");
+        keys.extend(frame.key.then_some(number));
+    }
+    assert_eq!(keys, [0, 4], "the first frame of either encoder");
+    assert_eq!((bench.stats().by_hardware.get(), bench.stats().dropped_encoder_failed.get()), (4, 0));
+    assert_eq!(attempts(&spec), 1, "it is left alone for a while");
+}
+
+#[test]
+fn without_the_hardware_that_was_asked_for_the_first_frame_is_sent_all_the_same() {
+    let mut bench = Bench::with_encoder(VideoCodec::H264, PixelFormat::I420, CodecSpec::Node("/0".into()));
+    assert!(bench.next() && bench.net.take().unwrap().key);
+    assert_eq!(bench.stats().by_hardware.get(), 0);
+}
+
+#[test]
+fn hardware_is_opened_anew_for_another_size_and_not_at_all_for_another_codec() {
+    let spec = CodecSpec::Node("/9/09".into());
+    let mut bench = Bench::with_encoder(VideoCodec::H264, PixelFormat::I420, spec.clone());
+    let mut keys = Vec::new();
+    for n in 0..4 {
+        bench.compress.knobs.set_level(Level::new(u8::from(n >= 2)).unwrap());
+        bench.compress.to_skip = 0;
+        assert!(bench.next());
+        keys.push(bench.net.take().unwrap().key);
+    }
+    assert_eq!((keys, attempts(&spec)), (vec![true, false, true, false], 2));
+    let other = CodecSpec::Node("/99".into());
+    let mut bench = Bench::with_encoder(VideoCodec::Deflate, PixelFormat::I420, other.clone());
+    assert!(bench.next());
+    assert_eq!(attempts(&other), 0);
 }

@@ -3,14 +3,16 @@
 //! **What depends on a lost frame is never shown.** After an error or a gap in the numbers nothing is decoded until a
 //! key frame comes, and the net loop is told to ask for one.
 
+use super::hardware::{Hardware, Opens};
 use super::{Anew, Context};
 use crate::codec::{CodecError, Decoder, VideoDecoder};
-use crate::media::{DecodedFrame, EncodedFrame, Picture, Size};
+use crate::device::m2m::{CodecSpec, M2mDecoder};
+use crate::media::{DecodedFrame, EncodedFrame, Picture, Size, VideoCodec};
 use crate::ring::{Consumer, Lent, Pool, Sender};
 use crate::stats::{Counter, Histogram};
 use crate::sys::clock;
 use crate::sys::poll;
-use crate::sys::wake::Wake;
+use crate::sys::wake::{Stop, Wake};
 use crate::time::{Duration, Instant};
 use nix::poll::{PollFd, PollFlags};
 use std::os::fd::AsFd;
@@ -34,6 +36,8 @@ pub struct ExpandStats {
     pub dropped_broken: Counter,
     /// Decoded.
     pub decoded: Counter,
+    /// Of those, decoded in hardware.
+    pub by_hardware: Counter,
     /// Decoded, but replaced by a newer one before they were shown.
     pub replaced: Counter,
     /// Decoded, but not shown, since the screen held all slots.
@@ -54,19 +58,20 @@ impl ExpandStats {
     }
 }
 
-/// Starts the thread. It ends when `ctx.stop` says so.
+/// Starts the thread. It ends when `ctx.stop` says so. `decoder` is who decodes H.264.
 ///
 /// # Errors
 /// Where the system has no thread to give.
 pub fn spawn(
     ctx: Context,
+    decoder: CodecSpec,
     mut frames: Consumer<Lent<EncodedFrame>>,
     wake: Wake,
     out: Sender<Lent<DecodedFrame>>,
     out_wake: Wake,
     stats: Arc<ExpandStats>,
 ) -> std::io::Result<JoinHandle<()>> {
-    let mut expand = Expand::new(out, stats);
+    let mut expand = Expand::<M2mDecoder>::new(decoder, Some(ctx.stop.clone()), out, stats);
     std::thread::Builder::new().name("expand".into()).spawn(move || {
         while !ctx.stop.is_stopped() {
             wake.drain();
@@ -101,10 +106,11 @@ enum Outcome {
 
 /// The thread's state.
 #[derive(Debug)]
-struct Expand {
+struct Expand<H> {
     out: Sender<Lent<DecodedFrame>>,
     stats: Arc<ExpandStats>,
     slots: Pool<DecodedFrame>,
+    hardware: Hardware<H>,
     decoder: Decoder,
     /// Takes a picture that no slot is free for: the frames after it refer to it.
     unshown: Picture,
@@ -115,13 +121,14 @@ struct Expand {
     failing: bool,
 }
 
-impl Expand {
-    fn new(out: Sender<Lent<DecodedFrame>>, stats: Arc<ExpandStats>) -> Expand {
+impl<H: Opens<Request = ()> + VideoDecoder> Expand<H> {
+    fn new(spec: CodecSpec, stop: Option<Stop>, out: Sender<Lent<DecodedFrame>>, stats: Arc<ExpandStats>) -> Expand<H> {
         let smallest = Size::new(2, 2);
         Expand {
             out,
             stats,
             slots: Pool::new((0..SLOTS).map(|_| DecodedFrame::new(smallest))),
+            hardware: Hardware::new(spec, stop),
             decoder: Decoder::new(),
             unshown: Picture::new(smallest),
             expected: None,
@@ -147,7 +154,7 @@ impl Expand {
         }
         let mut slot = self.slots.claim();
         let picture = slot.as_mut().map_or(&mut self.unshown, |slot| &mut slot.picture);
-        let decoded = self.decoder.decode(frame, picture);
+        let decoded = decode(&mut self.hardware, &mut self.decoder, frame, picture, started);
         let now = clock::now();
         self.stats.decode.record(now.since(started));
         if let Err(error) = decoded {
@@ -157,6 +164,7 @@ impl Expand {
             return self.ask(now);
         }
         self.stats.decoded.bump();
+        self.stats.by_hardware.add(u64::from(self.hardware.is_open() && frame.codec == VideoCodec::H264));
         (self.expected, self.asked_at, self.failing) = (Some(frame.number + 1), None, false);
         let Some(mut slot) = slot else {
             self.stats.unshown.bump();
@@ -188,6 +196,36 @@ impl Expand {
             tracing::debug!("expand: {error}; waiting for a key frame");
         }
     }
+}
+
+/// Decodes in hardware where it is open, or can be opened at a key frame; else, and where it fails, in software. Where it
+/// fails between two key frames, software has nothing to begin with, and that is the error.
+fn decode<H: Opens<Request = ()> + VideoDecoder>(
+    hardware: &mut Hardware<H>,
+    software: &mut Decoder,
+    frame: &EncodedFrame,
+    picture: &mut Picture,
+    now: Instant,
+) -> Result<(), CodecError> {
+    if frame.codec == VideoCodec::H264
+        && (frame.key || hardware.is_open())
+        && let Some(decoder) = hardware.ready(&(), now)
+    {
+        match decoder.decode(frame, picture) {
+            Ok(()) => return Ok(()),
+            // The stream's fault and not its own.
+            Err(error @ CodecError::Broken(_)) => return Err(error),
+            Err(error) => {
+                hardware.fail(&error, now);
+                // It knows nothing of the stream's last frames.
+                *software = Decoder::new();
+            }
+        }
+        if !frame.key {
+            return Err(CodecError::Broken("the hardware decoder failed, and another can begin only at a key frame"));
+        }
+    }
+    software.decode(frame, picture)
 }
 
 #[cfg(test)]

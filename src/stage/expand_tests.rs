@@ -1,6 +1,7 @@
 //! Goal: what is shown was decoded from an unbroken chain, and a broken chain is mended by a key frame. Method: frames
 //! of a real encoder are given to the stage's body, some of them left out.
 
+use super::super::hardware::fake::{Fake, attempts};
 use super::*;
 use crate::codec::clip::{Clip, psnr_luma};
 use crate::codec::{Encoder, EncoderConfig, VideoEncoder};
@@ -12,7 +13,7 @@ struct Bench {
     clip: Clip,
     picture: Picture,
     number: u64,
-    expand: Expand,
+    expand: Expand<Fake<Decoder>>,
     screen: Receiver<Lent<DecodedFrame>>,
 }
 
@@ -20,6 +21,10 @@ const SIZE: Size = Size::new(96, 64);
 
 impl Bench {
     fn new(codec: VideoCodec) -> Bench {
+        Bench::with_decoder(codec, CodecSpec::Software)
+    }
+
+    fn with_decoder(codec: VideoCodec, decoder: CodecSpec) -> Bench {
         let (out, screen) = mailbox();
         Bench {
             encoder: Encoder::new(
@@ -29,7 +34,7 @@ impl Bench {
             clip: Clip::new(SIZE, 2.0),
             picture: Picture::new(SIZE),
             number: 0,
-            expand: Expand::new(out, Arc::default()),
+            expand: Expand::new(decoder, None, out, Arc::default()),
             screen,
         }
     }
@@ -135,4 +140,40 @@ fn another_codec_in_mid_call_is_decoded_from_its_first_frame_on() {
     let (mut one, mut two) = (Bench::new(VideoCodec::H264), Bench::new(VideoCodec::Deflate));
     one.next(false);
     assert_eq!(one.expand.handle(&two.encode(false)), Outcome::Shown);
+}
+
+#[test]
+fn a_hardware_decoder_that_dies_costs_one_key_frame() {
+    let spec = CodecSpec::Node("/3/".into());
+    let mut bench = Bench::with_decoder(VideoCodec::H264, spec.clone());
+    for _ in 0..3 {
+        assert_eq!(bench.next(false), Outcome::Shown);
+    }
+    assert_eq!(bench.next(false), Outcome::KeyFrameWanted);
+    for key in [true, false, false] {
+        assert_eq!(bench.next(key), Outcome::Shown);
+        assert!(psnr_luma(&bench.screen.take().unwrap().picture, &bench.picture) > 28.0);
+    }
+    let stats = &bench.expand.stats;
+    assert_eq!((stats.by_hardware.get(), stats.decoded.get(), stats.key_requests.get()), (3, 6, 1));
+    assert_eq!(attempts(&spec), 1, "it is left alone for a while");
+}
+
+#[test]
+fn a_hardware_decoder_that_dies_at_a_key_frame_costs_nothing() {
+    let mut bench = Bench::with_decoder(VideoCodec::H264, CodecSpec::Node("/2".into()));
+    let shown = [false, false, true, false].map(|key| bench.next(key));
+    assert_eq!(shown, [Outcome::Shown; 4]);
+    assert_eq!(bench.expand.stats.key_requests.get(), 0);
+}
+
+#[test]
+fn a_damaged_frame_is_not_the_hardware_s_fault() {
+    let mut bench = Bench::with_decoder(VideoCodec::H264, CodecSpec::Node("/20".into()));
+    bench.next(false);
+    let mut frame = bench.encode(false);
+    frame.data.truncate(frame.data.len() / 2);
+    assert_eq!(bench.expand.handle(&frame), Outcome::KeyFrameWanted);
+    assert_eq!(bench.next(true), Outcome::Shown);
+    assert_eq!(bench.expand.stats.by_hardware.get(), 2);
 }

@@ -8,6 +8,7 @@ pub mod capture;
 pub mod compress;
 pub mod expand;
 pub mod eye;
+mod hardware;
 mod health;
 pub mod present;
 mod sameness;

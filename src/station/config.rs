@@ -4,6 +4,7 @@ use super::socket::IpVersion;
 use crate::device::audio::{MicSpec, SpeakerSpec};
 use crate::device::camera::CameraSpec;
 use crate::device::file::{FilmClock, FilmTrack};
+use crate::device::m2m::CodecSpec;
 use crate::device::screen::ScreenSpec;
 use crate::identity::SecretKey;
 use crate::link::Trust;
@@ -26,6 +27,10 @@ pub struct MediaConfig {
     pub codec: VideoCodec,
     /// The `deflate` codec's bound on the error of a sample.
     pub near: u8,
+    /// Who encodes H.264.
+    pub encoder: CodecSpec,
+    /// Who decodes it.
+    pub decoder: CodecSpec,
     /// Bits a second for the picture; `None`: [`MediaConfig::bitrate_for`] its size.
     pub bitrate_bps: Option<u32>,
     /// The camera's picture size; `None`: 640x480 or what is nearest.

@@ -40,6 +40,8 @@ pub struct Sent {
     pub size: Option<String>,
     /// Frames encoded.
     pub frames: u64,
+    /// Of those, by hardware.
+    pub by_hardware: u64,
     /// Frames a second while linked.
     pub fps: f64,
     /// Encoded bits a second while linked, without the link's own overhead.
@@ -55,6 +57,8 @@ pub struct Sent {
 pub struct Shown {
     /// Frames that reached the screen.
     pub frames: u64,
+    /// Frames that were decoded by hardware, shown or not.
+    pub by_hardware: u64,
     /// Frames a second while linked.
     pub fps: f64,
     /// Capture to show.

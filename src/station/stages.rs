@@ -251,7 +251,8 @@ impl Starter<'_> {
             looped: media.looped,
             film: self.film.clone(),
         };
-        let config = CompressConfig { codec: media.codec, near: media.near, quality: JPEG_QUALITY };
+        let encoder = media.encoder.clone();
+        let config = CompressConfig { codec: media.codec, near: media.near, quality: JPEG_QUALITY, encoder };
         let (health, stats) = (self.healths.camera.clone(), &self.stats);
         let context = self.context.for_another()?;
         self.bells.capture = Some(context.bell.clone());
@@ -295,7 +296,8 @@ impl Starter<'_> {
         let board = Board::new(pictures_wake.clone());
         let (context, stats) = (self.context.for_another()?, self.stats.expand.clone());
         self.bells.expand = Some(context.bell.clone());
-        let expand = expand::spawn(context, to_expand, whole_wake.clone(), pictures, pictures_wake.clone(), stats)?;
+        let (decoder, to_wake) = (self.media.decoder.clone(), pictures_wake.clone());
+        let expand = expand::spawn(context, decoder, to_expand, whole_wake.clone(), pictures, to_wake, stats)?;
         self.threads.push(("expand", expand));
         let ports = PresentPorts {
             pictures: to_present,

@@ -118,6 +118,7 @@ impl View {
             codec: net.sent.map(|(codec, _)| codec.to_string()),
             size: net.sent.map(|(_, size)| size.to_string()),
             frames: compress.sent.get(),
+            by_hardware: compress.by_hardware.get(),
             fps: net.per_second(compress.sent.get()),
             bitrate_bps: net.per_second(compress.bytes.get() * 8) as u64,
             dropped: causes([
@@ -138,6 +139,7 @@ impl View {
         let (expand, present) = (&self.stats.expand, &self.stats.present);
         Shown {
             frames: present.shown.get(),
+            by_hardware: expand.by_hardware.get(),
             fps: net.per_second(present.shown.get()),
             latency_ms: present.latency.summary(),
             dropped: causes([

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use visavis::codec::clip::Clip;
 use visavis::codec::{Encoder, EncoderConfig, VideoEncoder};
 use visavis::device::FrameBuffer;
+use visavis::device::m2m::CodecSpec;
 use visavis::media::{ColourRange, EncodedFrame, Level, Picture, PixelFormat, Size, VideoCodec, VideoFormat};
 use visavis::ring::{Pool, fifo, mailbox};
 use visavis::stage::Context;
@@ -59,7 +60,7 @@ fn allocations(pixel: PixelFormat, codec: VideoCodec, level: Level) -> u64 {
     let (shown, mut screen) = mailbox();
     let knobs = Arc::new(Knobs::new(800_000, level));
     let (compressed, expanded) = (Arc::new(CompressStats::default()), Arc::new(ExpandStats::default()));
-    let config = CompressConfig { codec, ..CompressConfig::default() };
+    let config = CompressConfig { codec, encoder: CodecSpec::Software, ..CompressConfig::default() };
     let threads = [
         compress::spawn(
             ctx.clone(),
@@ -72,7 +73,16 @@ fn allocations(pixel: PixelFormat, codec: VideoCodec, level: Level) -> u64 {
             compressed.clone(),
         )
         .unwrap(),
-        expand::spawn(ctx.clone(), frames, encoded_wake.clone(), shown, shown_wake.clone(), expanded.clone()).unwrap(),
+        expand::spawn(
+            ctx.clone(),
+            CodecSpec::Software,
+            frames,
+            encoded_wake.clone(),
+            shown,
+            shown_wake.clone(),
+            expanded.clone(),
+        )
+        .unwrap(),
     ];
     let wait = |wake: &Wake| {
         poll::wait(&mut [PollFd::new(wake.as_fd(), PollFlags::POLLIN)], None).unwrap();

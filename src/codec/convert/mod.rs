@@ -5,7 +5,10 @@
 //! ([`Picture::range`](crate::media::Picture::range)): the one that shows the picture undoes them. Once each size has been met, nothing here
 //! allocates.
 
+mod layout;
 mod plane;
+
+pub use layout::lay_out;
 
 use super::CodecError;
 use super::mjpeg::JpegReader;

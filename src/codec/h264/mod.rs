@@ -7,6 +7,10 @@
 
 mod options;
 mod sps;
+mod units;
+
+pub use sps::find_range;
+pub use units::Headers;
 
 use super::{CodecError, VideoDecoder, VideoEncoder};
 use crate::media::{ColourRange, EncodedFrame, Picture, Size, VideoCodec};
@@ -199,7 +203,7 @@ impl H264Decoder {
     /// # Errors
     /// Broken, for a damaged frame or one whose reference is missing.
     pub fn decode_unit(&mut self, unit: &[u8], out: &mut Picture) -> Result<bool, CodecError> {
-        if let Some(full) = sps::find_range(unit) {
+        if let Some(full) = find_range(unit) {
             self.range = full;
         }
         let decoder = match &mut self.decoder {

@@ -1,8 +1,9 @@
 //! Dumb buffers: scan-out memory that the CPU writes.
 
 use super::card::Card;
+use crate::codec::convert::lay_out;
 use crate::device::blit::{Blit, PackedTarget, PixelLayout};
-use crate::media::{Picture, Size};
+use crate::media::{Picture, PixelFormat, Size, VideoFormat};
 use crate::sys::memory::Map;
 use drm::buffer::{Buffer as _, DrmFourcc, DrmModifier, Handle, PlanarBuffer};
 use drm::control::dumbbuffer::DumbBuffer;
@@ -130,42 +131,15 @@ impl Buffer {
 
     fn draw_yuv(&mut self, picture: &Picture) {
         debug_assert_eq!(picture.size(), self.size, "YUV buffers are made for the picture's size");
-        let [y, u, v] = picture.planes();
-        let (width, height) = (self.size.width as usize, self.size.height as usize);
-        let (half, half_height) = (width / 2, height / 2);
-        let stride = self.stride_bytes;
-        let all = self.map.bytes_mut();
-        if self.format == DrmFourcc::Yuyv {
-            for (row, out) in all.chunks_exact_mut(stride).take(height).enumerate() {
-                let y = &y.data[row * y.stride_bytes..][..width];
-                // 4:2:0 has one row of chroma for two of luma.
-                let u = &u.data[row / 2 * u.stride_bytes..][..half];
-                let v = &v.data[row / 2 * v.stride_bytes..][..half];
-                for (((out, y), u), v) in out.chunks_exact_mut(4).zip(y.chunks_exact(2)).zip(u).zip(v) {
-                    out.copy_from_slice(&[y[0], *u, y[1], *v]);
-                }
-            }
-            return;
-        }
-        let (luma, chroma) = all.split_at_mut(stride * height);
-        for (row, out) in luma.chunks_exact_mut(stride).enumerate() {
-            out[..width].copy_from_slice(&y.data[row * y.stride_bytes..][..width]);
-        }
-        if self.format == DrmFourcc::Nv12 {
-            for (row, out) in chroma.chunks_exact_mut(stride).take(half_height).enumerate() {
-                let (u, v) = (&u.data[row * u.stride_bytes..][..half], &v.data[row * v.stride_bytes..][..half]);
-                for ((out, u), v) in out.chunks_exact_mut(2).zip(u).zip(v) {
-                    out.copy_from_slice(&[*u, *v]);
-                }
-            }
-        } else {
-            let (first, second) = chroma.split_at_mut(stride / 2 * half_height);
-            for (plane, out) in [(u, first), (v, second)] {
-                for (row, out) in out.chunks_exact_mut(stride / 2).take(half_height).enumerate() {
-                    out[..half].copy_from_slice(&plane.data[row * plane.stride_bytes..][..half]);
-                }
-            }
-        }
+        let pixel = match self.format {
+            DrmFourcc::Yuyv => PixelFormat::Yuyv,
+            DrmFourcc::Nv12 => PixelFormat::Nv12,
+            _ => PixelFormat::I420,
+        };
+        let (size, stride_bytes, range) = (self.size, self.stride_bytes, picture.range);
+        let format = VideoFormat { pixel, size, stride_bytes, range, millihertz: 0 };
+        let fits = lay_out(picture, &format, self.map.bytes_mut());
+        debug_assert!(fits, "the buffer was made for this layout");
     }
 }
 

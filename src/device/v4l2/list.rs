@@ -45,15 +45,20 @@ pub struct ModeInfo {
     pub rates: Vec<Rates>,
 }
 
-/// All video nodes, in the order of their numbers.
-pub fn list() -> Vec<CameraInfo> {
+/// The paths of all video nodes, in the order of their numbers.
+pub fn nodes() -> Vec<PathBuf> {
     let number = |path: &Path| path.file_name()?.to_str()?.strip_prefix("video")?.parse::<u32>().ok();
     let entries = fs::read_dir("/dev").into_iter().flatten().flatten();
     let mut nodes: Vec<_> = entries.filter_map(|e| Some((number(&e.path())?, e.path()))).collect();
     nodes.sort_unstable();
+    nodes.into_iter().map(|(_, path)| path).collect()
+}
+
+/// All video nodes, and what each is as a camera.
+pub fn list() -> Vec<CameraInfo> {
     let links = stable_names();
     let names_of = |path: &Path| links.iter().filter(|(_, node)| node == path).map(|(name, _)| name.clone()).collect();
-    nodes.into_iter().map(|(_, path)| describe(names_of(&path), path)).collect()
+    nodes().into_iter().map(|path| describe(names_of(&path), path)).collect()
 }
 
 /// Every stable name, and the node that it leads to.

@@ -4,14 +4,18 @@
 //! its claim; dequeued, it is lent; dropped, wherever that happens, it is found free at the next call and queued again.
 //! No byte of a picture is copied or even read here.
 //!
+//! The calls (`raw`, `buffers`) and the queue serve codecs as well ([`m2m`](super::m2m)).
+//!
 //! A [`V4l2`] is one open, streaming camera. It is never repaired: at any fault it is dropped, which closes the node
 //! and gives the device free, and opened anew. Frames that are still lent keep their mapping until they are dropped.
 
+pub(super) mod buffers;
 mod list;
 mod modes;
-mod queue;
-mod raw;
+pub(super) mod queue;
+pub(super) mod raw;
 
+pub(super) use list::nodes;
 pub use list::{CameraInfo, ModeInfo, list};
 pub use modes::{Mode, Rates, Sizes};
 
@@ -56,7 +60,7 @@ const STAMP_AHEAD_MAX: Duration = Duration::from_millis(100);
 pub struct V4l2 {
     name: String,
     format: VideoFormat,
-    queue: Queue,
+    queue: Queue<FrameBuffer>,
     stall_after: Duration,
     /// The camera is taken to stall at this time.
     stalls_at: Instant,
@@ -88,7 +92,11 @@ impl V4l2 {
             Fault::plain(FaultKind::Unusable, &name, "set the format (VIDIOC_S_FMT)", remedy)
         })?;
         format.millihertz = node.set_rate(if mode.millihertz == 0 { request.millihertz() } else { mode.millihertz });
-        let queue = Queue::start(node, format, BUFFERS, BUFFERS_MIN).map_err(|(doing, e)| fault(doing)(e))?;
+        let queue = Queue::start(node, BUFFERS, BUFFERS_MIN, |node, index, map| {
+            // Not every driver lends its memory to others; then whoever wants it copies.
+            FrameBuffer::mapped(format, map, node.export(index).ok())
+        });
+        let queue = queue.map_err(|(doing, e)| fault(doing)(e))?;
         Ok(V4l2 {
             name,
             format,
@@ -213,8 +221,8 @@ fn lacks_capture(card: &Card) -> Option<&'static str> {
     None
 }
 
-/// A fault of a camera's, with what is known about the errno from the V4L2 side.
-fn streaming_fault(name: &str, doing: &'static str, error: io::Error) -> Fault {
+/// A fault of a camera's or a codec's, with what is known about the errno from the V4L2 side.
+pub(super) fn streaming_fault(name: &str, doing: &'static str, error: io::Error) -> Fault {
     let mut fault = Fault::new(name, doing, error);
     if fault.errno == Some(Errno::ENOMEM) {
         fault.remedy =

@@ -14,12 +14,18 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+use std::sync::Arc;
 use v4l::v4l_sys as sys;
 use v4l::v4l2::vidioc;
 
-const SINGLE: u32 = sys::v4l2_buf_type_V4L2_BUF_TYPE_VIDEO_CAPTURE;
-const MULTI: u32 = sys::v4l2_buf_type_V4L2_BUF_TYPE_VIDEO_CAPTURE_MPLANE;
-const MMAP: u32 = sys::v4l2_memory_V4L2_MEMORY_MMAP;
+/// Which of a node's two queues is meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// From the device: a camera's pictures, or what a codec has made.
+    Capture,
+    /// To the device: what a codec is given.
+    Output,
+}
 
 /// The most entries that are read of any list a driver enumerates; a broken driver may never say that it is at the end.
 const ENTRIES_MAX: u32 = 64;
@@ -28,7 +34,8 @@ const ENTRIES_MAX: u32 = 64;
 ///
 /// # Safety
 /// Implement it only for plain C structures of integers, raw pointers and unions of these.
-unsafe trait Plain: Sized {
+pub unsafe trait Plain: Sized {
+    /// All zeros.
     fn zeroed() -> Self {
         // SAFETY: that zeros are a valid value is what implementing this trait says.
         unsafe { core::mem::zeroed() }
@@ -46,12 +53,6 @@ unsafe impl Plain for sys::v4l2_frmivalenum {}
 unsafe impl Plain for sys::v4l2_format {}
 // SAFETY: as above.
 unsafe impl Plain for sys::v4l2_streamparm {}
-// SAFETY: as above.
-unsafe impl Plain for sys::v4l2_requestbuffers {}
-// SAFETY: as above; the pointer inside is set by `with_buffer` before a call reads it.
-unsafe impl Plain for sys::v4l2_buffer {}
-// SAFETY: as above.
-unsafe impl Plain for sys::v4l2_plane {}
 // SAFETY: an integer.
 unsafe impl Plain for i32 {}
 
@@ -68,23 +69,12 @@ pub struct Card {
     pub capabilities: u32,
 }
 
-/// A dequeued buffer.
-#[derive(Clone, Copy, Debug)]
-pub struct Dequeued {
-    pub index: usize,
-    pub used: usize,
-    pub sequence: u32,
-    /// The driver says that the picture in it may be damaged.
-    pub broken: bool,
-    /// Its time stamp in nanoseconds, where that is of CLOCK_MONOTONIC.
-    pub stamp_nanos: Option<u64>,
-}
-
-/// An open node of kind "video capture".
-#[derive(Debug)]
+/// One queue of an open node. A camera has one; a codec has two, which share the open file.
+#[derive(Clone, Debug)]
 pub struct Node {
-    file: File,
-    kind: u32,
+    file: Arc<File>,
+    side: Side,
+    is_multi: bool,
 }
 
 impl AsFd for Node {
@@ -103,21 +93,43 @@ impl Node {
             .custom_flags(nix::libc::O_NONBLOCK | nix::libc::O_CLOEXEC)
             .open(path)
             .map_err(|e| Fault::new(&name, "open it", e))?;
-        let mut node = Node { file, kind: SINGLE };
+        let mut node = Node { file: Arc::new(file), side: Side::Capture, is_multi: false };
         let mut caps = sys::v4l2_capability::zeroed();
         node.call(vidioc::VIDIOC_QUERYCAP, &mut caps)
             .map_err(|e| Fault::new(&name, "ask what it is (VIDIOC_QUERYCAP)", e))?;
         // `capabilities` is of the whole device, `device_caps` of this node, where the driver tells them apart.
         let own = caps.capabilities & sys::V4L2_CAP_DEVICE_CAPS != 0;
         let capabilities = if own { caps.device_caps } else { caps.capabilities };
-        if capabilities & sys::V4L2_CAP_VIDEO_CAPTURE == 0 {
-            node.kind = MULTI;
-        }
+        node.is_multi = capabilities & (sys::V4L2_CAP_VIDEO_CAPTURE | sys::V4L2_CAP_VIDEO_M2M) == 0;
         let card = Card { driver: text(&caps.driver), card: text(&caps.card), bus: text(&caps.bus_info), capabilities };
         Ok((node, card))
     }
 
-    fn call<T: Plain>(&self, request: vidioc::_IOC_TYPE, argument: &mut T) -> io::Result<()> {
+    /// The other queue, or the same one, of the same open file.
+    pub fn facing(&self, side: Side) -> Node {
+        Node { side, ..self.clone() }
+    }
+
+    /// `V4L2_BUF_TYPE_*` of the queue.
+    pub fn kind(&self) -> u32 {
+        match (self.side, self.is_multi) {
+            (Side::Capture, false) => sys::v4l2_buf_type_V4L2_BUF_TYPE_VIDEO_CAPTURE,
+            (Side::Capture, true) => sys::v4l2_buf_type_V4L2_BUF_TYPE_VIDEO_CAPTURE_MPLANE,
+            (Side::Output, false) => sys::v4l2_buf_type_V4L2_BUF_TYPE_VIDEO_OUTPUT,
+            (Side::Output, true) => sys::v4l2_buf_type_V4L2_BUF_TYPE_VIDEO_OUTPUT_MPLANE,
+        }
+    }
+
+    /// Whether its structures are the multi-planar ones.
+    pub fn is_multi(&self) -> bool {
+        self.is_multi
+    }
+
+    /// Makes one call on the node.
+    ///
+    /// # Errors
+    /// What the driver answers, but for EINTR, after which it is made again.
+    pub fn call<T: Plain>(&self, request: vidioc::_IOC_TYPE, argument: &mut T) -> io::Result<()> {
         loop {
             // SAFETY: every request used here has its argument's size in its number, and `T` is that structure; the
             // kernel writes no more than that, and a `Plain` has no invalid value.
@@ -133,13 +145,16 @@ impl Node {
 
     /// The pixel formats, as fourccs, in the driver's order.
     pub fn fourccs(&self) -> Vec<[u8; 4]> {
+        self.formats().map(|d| d.pixelformat.to_le_bytes()).collect()
+    }
+
+    /// The same with all that the driver says of each.
+    pub fn formats(&self) -> impl Iterator<Item = sys::v4l2_fmtdesc> {
         self.list(vidioc::VIDIOC_ENUM_FMT, |index| sys::v4l2_fmtdesc {
             index,
-            type_: self.kind,
+            type_: self.kind(),
             ..sys::v4l2_fmtdesc::zeroed()
         })
-        .map(|d| d.pixelformat.to_le_bytes())
-        .collect()
     }
 
     /// The sizes of a format.
@@ -205,27 +220,51 @@ impl Node {
 
     /// Asks for a format; the answer is what the driver made of it, `None` where that is nothing visavis reads.
     pub fn set_format(&self, pixel: PixelFormat, size: Size) -> io::Result<Option<VideoFormat>> {
-        let mut format = sys::v4l2_format { type_: self.kind, ..sys::v4l2_format::zeroed() };
+        // A stride or size left over from another format would be taken as a wish: zero asks for none.
+        self.set_layout(pixel, size, 0)
+    }
+
+    /// The same with a wish for the bytes from row to row.
+    pub fn set_layout(&self, pixel: PixelFormat, size: Size, stride_bytes: usize) -> io::Result<Option<VideoFormat>> {
+        let mut format = sys::v4l2_format { type_: self.kind(), ..sys::v4l2_format::zeroed() };
         let fourcc = u32::from_le_bytes(pixel.fourcc());
-        if self.kind == SINGLE {
+        // A device says what its pictures' colours are, and is told what those are that it is given.
+        let colours = match self.side {
+            Side::Capture => {
+                (sys::v4l2_colorspace_V4L2_COLORSPACE_DEFAULT, sys::v4l2_quantization_V4L2_QUANTIZATION_DEFAULT)
+            }
+            Side::Output => {
+                (sys::v4l2_colorspace_V4L2_COLORSPACE_SMPTE170M, sys::v4l2_quantization_V4L2_QUANTIZATION_LIM_RANGE)
+            }
+        };
+        if !self.is_multi {
             format.fmt.pix = sys::v4l2_pix_format {
                 width: size.width,
                 height: size.height,
                 pixelformat: fourcc,
                 field: sys::v4l2_field_V4L2_FIELD_NONE,
-                // A stride or size left over from another format would be taken as a wish: zero asks for none.
-                bytesperline: 0,
+                bytesperline: stride_bytes as u32,
                 sizeimage: 0,
+                colorspace: colours.0,
+                // Without it the kernel takes what follows for zeros.
+                priv_: sys::V4L2_PIX_FMT_PRIV_MAGIC,
+                quantization: colours.1,
                 // SAFETY: the member is all integers, and `format` was zeroed.
                 ..unsafe { format.fmt.pix }
             };
         } else {
+            // SAFETY: as above.
+            let mut plane_fmt = unsafe { format.fmt.pix_mp }.plane_fmt;
+            plane_fmt[0].bytesperline = stride_bytes as u32;
             format.fmt.pix_mp = sys::v4l2_pix_format_mplane {
                 width: size.width,
                 height: size.height,
                 pixelformat: fourcc,
                 field: sys::v4l2_field_V4L2_FIELD_NONE,
                 num_planes: 1,
+                plane_fmt,
+                colorspace: colours.0,
+                quantization: colours.1 as u8,
                 // SAFETY: as above.
                 ..unsafe { format.fmt.pix_mp }
             };
@@ -234,9 +273,10 @@ impl Node {
         Ok(self.read_format(&format))
     }
 
-    fn read_format(&self, format: &sys::v4l2_format) -> Option<VideoFormat> {
+    /// What a structure that the driver has filled in says; `None` where that is nothing visavis reads.
+    pub fn read_format(&self, format: &sys::v4l2_format) -> Option<VideoFormat> {
         let (width, height, fourcc, field, stride, colours, quantization);
-        if self.kind == SINGLE {
+        if !self.is_multi {
             // SAFETY: all integers, and the buffer type says that this member was written.
             let pix = unsafe { format.fmt.pix };
             (width, height, fourcc, field) = (pix.width, pix.height, pix.pixelformat, pix.field);
@@ -272,7 +312,7 @@ impl Node {
 
     /// Asks for a frame rate, and says what it is then, in frames in 1,000 s; 0 where the driver does not know.
     pub fn set_rate(&self, millihertz_wanted: u32) -> u32 {
-        let mut parm = sys::v4l2_streamparm { type_: self.kind, ..sys::v4l2_streamparm::zeroed() };
+        let mut parm = sys::v4l2_streamparm { type_: self.kind(), ..sys::v4l2_streamparm::zeroed() };
         // SAFETY: all integers, and zeroed.
         let mut capture = unsafe { parm.parm.capture };
         capture.timeperframe = sys::v4l2_fract { numerator: 1_000, denominator: millihertz_wanted.max(1) };
@@ -285,82 +325,6 @@ impl Node {
         // SAFETY: all integers; the buffer type says that this member was written.
         let capture = unsafe { parm.parm.capture };
         if capture.capability & sys::V4L2_CAP_TIMEPERFRAME == 0 { 0 } else { millihertz(capture.timeperframe) }
-    }
-
-    /// Asks for mmapped buffers; the driver may give more or fewer.
-    pub fn request_buffers(&self, count: u32) -> io::Result<u32> {
-        let mut request =
-            sys::v4l2_requestbuffers { count, type_: self.kind, memory: MMAP, ..sys::v4l2_requestbuffers::zeroed() };
-        self.call(vidioc::VIDIOC_REQBUFS, &mut request)?;
-        Ok(request.count)
-    }
-
-    /// Runs a call that takes a `v4l2_buffer`, with its one plane where the node is multi-planar.
-    fn with_buffer(
-        &self,
-        request: vidioc::_IOC_TYPE,
-        index: u32,
-    ) -> io::Result<(sys::v4l2_buffer, Option<sys::v4l2_plane>)> {
-        let mut plane = sys::v4l2_plane::zeroed();
-        let mut buffer = sys::v4l2_buffer { index, type_: self.kind, memory: MMAP, ..sys::v4l2_buffer::zeroed() };
-        if self.kind == MULTI {
-            buffer.m.planes = &raw mut plane;
-            // The length of the array of planes, in this case. It bounds what the kernel writes through the pointer.
-            buffer.length = 1;
-        }
-        self.call(request, &mut buffer)?;
-        Ok((buffer, (self.kind == MULTI).then_some(plane)))
-    }
-
-    /// Where buffer `index` is to be mapped: offset and length in bytes.
-    pub fn query_buffer(&self, index: u32) -> io::Result<(u64, usize)> {
-        let (buffer, plane) = self.with_buffer(vidioc::VIDIOC_QUERYBUF, index)?;
-        // SAFETY: memory is MMAP, for which the kernel fills in the offset; an integer at any rate.
-        let single = || (u64::from(unsafe { buffer.m.offset }), buffer.length as usize);
-        // SAFETY: as above.
-        let multi = |p: sys::v4l2_plane| (u64::from(unsafe { p.m.mem_offset }), p.length as usize);
-        Ok(plane.map_or_else(single, multi))
-    }
-
-    /// Gives buffer `index` to the driver to be filled.
-    pub fn queue(&self, index: u32) -> io::Result<()> {
-        self.with_buffer(vidioc::VIDIOC_QBUF, index).map(drop)
-    }
-
-    /// Takes back the buffer that was filled first; `None` where none is.
-    pub fn dequeue(&self) -> io::Result<Option<Dequeued>> {
-        let (buffer, plane) = match self.with_buffer(vidioc::VIDIOC_DQBUF, 0) {
-            Ok(got) => got,
-            Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(None),
-            Err(e) => return Err(e),
-        };
-        // A plane whose data do not start at its beginning is one whose layout nothing here has promised.
-        let shifted = plane.is_some_and(|p| p.data_offset != 0);
-        let used = plane.map_or(buffer.bytesused, |p| p.bytesused) as usize;
-        let clock = buffer.flags & sys::V4L2_BUF_FLAG_TIMESTAMP_MASK;
-        let monotonic = clock == sys::V4L2_BUF_FLAG_TIMESTAMP_MONOTONIC;
-        let stamp = || {
-            let seconds = u64::try_from(buffer.timestamp.tv_sec).ok()?;
-            let micros = u64::try_from(buffer.timestamp.tv_usec).ok()?;
-            seconds.checked_mul(1_000_000_000)?.checked_add(micros.checked_mul(1_000)?)
-        };
-        Ok(Some(Dequeued {
-            index: buffer.index as usize,
-            used,
-            sequence: buffer.sequence,
-            broken: shifted || buffer.flags & sys::V4L2_BUF_FLAG_ERROR != 0,
-            stamp_nanos: if monotonic { stamp() } else { None },
-        }))
-    }
-
-    /// Starts the camera.
-    pub fn stream_on(&self) -> io::Result<()> {
-        self.call(vidioc::VIDIOC_STREAMON, &mut (self.kind as i32))
-    }
-
-    /// Stops the camera: the driver writes to no buffer any more, and all are ours.
-    pub fn stream_off(&self) -> io::Result<()> {
-        self.call(vidioc::VIDIOC_STREAMOFF, &mut (self.kind as i32))
     }
 }
 
