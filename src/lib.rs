@@ -25,7 +25,8 @@
 //! | room | what it is | may use |
 //! |---|---|---|
 //! | [`time`] | `Instant`, 32-bit unwrapping | – |
-//! | [`media`] | what flows: pictures, encoded frames, sound packets, quality `Level` | time |
+//! | [`media`] | what flows: pictures, encoded frames, sound packets, quality `Level`, `Limit` | time |
+//! | [`load`] | what the board can bear: steps down by heat and work, and up again | media, time |
 //! | [`ring`] | `pool` (leases), `fifo`, `mailbox` | – |
 //! | [`stats`] | counters, latency histograms | time |
 //! | [`codec`] | `h264`, `mjpeg`, `deflate`, `opus`, pixel conversion and scaling | media, time |
@@ -55,6 +56,7 @@ pub mod find;
 pub mod identity;
 pub mod journal;
 pub mod link;
+pub mod load;
 pub mod media;
 pub mod panel;
 pub mod ring;
