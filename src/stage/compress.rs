@@ -9,7 +9,7 @@ use super::tap::Tap;
 use crate::codec::convert::Converter;
 use crate::codec::{CodecError, Encoder, EncoderConfig, VideoEncoder};
 use crate::device::FrameBuffer;
-use crate::media::{EncodedFrame, FrameView, Level, Picture, Size, VideoCodec, VideoFormat};
+use crate::media::{EncodedFrame, FrameView, Level, Limit, Picture, Size, Thinning, VideoCodec, VideoFormat};
 use crate::ring::{Claim, Lent, Pool, Producer, Receiver};
 use crate::stats::{Counter, Histogram};
 use crate::sys::clock;
@@ -18,7 +18,7 @@ use crate::sys::wake::Wake;
 use nix::poll::{PollFd, PollFlags};
 use std::os::fd::AsFd;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 
 /// Encoded frames under way to the net loop at most: at 30 a second a quarter of a second's worth. A net loop that is
@@ -46,6 +46,9 @@ pub struct Knobs {
     paused: AtomicBool,
     bitrate_bps: AtomicU32,
     level: AtomicU8,
+    /// Width above height.
+    size_limit: AtomicU64,
+    rate_limit_millihertz: AtomicU32,
 }
 
 impl Knobs {
@@ -56,6 +59,8 @@ impl Knobs {
             paused: AtomicBool::new(false),
             bitrate_bps: AtomicU32::new(bitrate_bps),
             level: AtomicU8::new(level.number()),
+            size_limit: AtomicU64::new(u64::MAX),
+            rate_limit_millihertz: AtomicU32::new(u32::MAX),
         }
     }
 
@@ -93,6 +98,19 @@ impl Knobs {
     pub fn level(&self) -> Level {
         Level::new(self.level.load(Ordering::Relaxed)).unwrap_or_default()
     }
+
+    /// The most that may be sent of what the level leaves, from the next frame on. The bitrate has its own knob.
+    pub fn set_limit(&self, limit: Limit) {
+        let Size { width, height } = limit.size;
+        self.size_limit.store(u64::from(width) << 32 | u64::from(height), Ordering::Relaxed);
+        self.rate_limit_millihertz.store(limit.rate_millihertz, Ordering::Relaxed);
+    }
+
+    fn limit(&self) -> Limit {
+        let size = self.size_limit.load(Ordering::Relaxed);
+        let rate_millihertz = self.rate_limit_millihertz.load(Ordering::Relaxed);
+        Limit { size: Size::new((size >> 32) as u32, size as u32), rate_millihertz, ..Limit::NONE }
+    }
 }
 
 /// What the thread did. Frames replaced in the mailbox before it came to them are counted by the stage that put them.
@@ -104,6 +122,8 @@ pub struct CompressStats {
     pub dropped_paused: Counter,
     /// Dropped: left out by the level.
     pub dropped_by_level: Counter,
+    /// Dropped: left out by the limit on the rate.
+    pub dropped_by_limit: Counter,
     /// Dropped: the net loop has not taken the frames before it.
     pub dropped_queue_full: Counter,
     /// Dropped: the link has not given a slot back.
@@ -122,12 +142,27 @@ pub struct CompressStats {
     pub passed_through: Counter,
     /// Bytes sent on.
     pub bytes: Counter,
+    /// What would be sent without a limit: width, height (16 bits each) and millihertz, packed; 0 before the first.
+    unlimited: Counter,
     /// From the sensor's time stamp to the start of the conversion.
     pub waited: Histogram,
     /// Conversion and scaling.
     pub convert: Histogram,
     /// Encoding.
     pub encode: Histogram,
+}
+
+impl CompressStats {
+    /// Size and rate (in millihertz) of what would be sent without a limit, once a frame came.
+    pub fn unlimited(&self) -> Option<(Size, u32)> {
+        let packed = self.unlimited.get();
+        (packed > 0).then(|| (Size::new((packed >> 48) as u32, (packed >> 32) as u32 & 0xffff), packed as u32))
+    }
+
+    fn note_unlimited(&self, size: Size, millihertz: u32) {
+        let side = |pixels: u32| u64::from(pixels & 0xffff);
+        self.unlimited.set(side(size.width) << 48 | side(size.height) << 32 | u64::from(millihertz));
+    }
 }
 
 /// Starts the thread. It ends when `ctx.stop` says so. `taps` look at every frame, sent or not.
@@ -196,6 +231,7 @@ struct Compress {
     running: Option<Running>,
     /// Frames yet to be left out before the next one is sent.
     to_skip: u32,
+    thinning: Thinning,
     /// The far side cannot decode anything but a key frame.
     key_due: bool,
     number: u64,
@@ -221,6 +257,7 @@ impl Compress {
             picture: Picture::new(Size::new(2, 2)),
             running: None,
             to_skip: 0,
+            thinning: Thinning::default(),
             key_due: false,
             number: 0,
             failing: false,
@@ -233,7 +270,7 @@ impl Compress {
         let now = clock::now();
         self.taps.iter_mut().for_each(|tap| tap.look(&frame, now));
         let level = self.knobs.level();
-        let Some(mut slot) = self.admit(level) else { return false };
+        let Some(mut slot) = self.admit(level, frame.format.millihertz) else { return false };
         self.stats.waited.record(clock::now().since(frame.captured_at));
         slot.captured_at = frame.captured_at;
         match self.fill(frame, level, &mut slot) {
@@ -262,7 +299,7 @@ impl Compress {
     }
 
     /// A slot for a frame that is to be sent; `None` where it is to be dropped, which is then counted.
-    fn admit(&mut self, level: Level) -> Option<Claim<EncodedFrame>> {
+    fn admit(&mut self, level: Level, camera_millihertz: u32) -> Option<Claim<EncodedFrame>> {
         if self.knobs.is_paused() {
             self.stats.dropped_paused.bump();
             self.key_due = true;
@@ -274,6 +311,12 @@ impl Compress {
         if self.to_skip > 0 {
             self.to_skip -= 1;
             self.stats.dropped_by_level.bump();
+            return None;
+        }
+        let millihertz = camera_millihertz / (level.skipped() + 1);
+        if !self.thinning.admits(millihertz, self.knobs.limit().of_rate(millihertz)) {
+            self.to_skip = level.skipped();
+            self.stats.dropped_by_limit.bump();
             return None;
         }
         if !self.out.has_room() {
@@ -292,10 +335,13 @@ impl Compress {
         let Some(view) = frame.view() else {
             return Outcome::Unreadable(CodecError::Broken("shorter than its format says"));
         };
-        let size = level.scaled(format.size);
-        if let (FrameView::Mjpeg(image), VideoCodec::Mjpeg, true) = (view, self.config.codec, size == format.size) {
-            return self.pass_through(image, size, slot);
+        let unlimited = level.scaled(format.size);
+        self.stats.note_unlimited(unlimited, format.millihertz / (level.skipped() + 1));
+        // An image that is passed through costs less than a smaller one: of those the limit leaves out some, no more.
+        if let (FrameView::Mjpeg(image), VideoCodec::Mjpeg, true) = (view, self.config.codec, unlimited == format.size) {
+            return self.pass_through(image, unlimited, slot);
         }
+        let size = self.knobs.limit().of_size(unlimited);
         let started = clock::now();
         let converted = self.converter.convert(view, &format, size, &mut self.picture);
         // The driver has its buffer back before the encoder begins.
@@ -327,7 +373,8 @@ impl Compress {
 
     fn encode(&mut self, format: &VideoFormat, level: Level, slot: &mut EncodedFrame) -> Outcome {
         let bitrate_bps = self.knobs.bitrate();
-        let (size, rate_millihertz) = (self.picture.size(), format.millihertz / (level.skipped() + 1));
+        let rate_millihertz = self.knobs.limit().of_rate(format.millihertz / (level.skipped() + 1));
+        let size = self.picture.size();
         let running = match self.running.take() {
             Some(running) if (running.size, running.rate_millihertz) == (size, rate_millihertz) => running,
             _ => {
