@@ -39,6 +39,7 @@
 //! | [`call`] | what is asked of a station, and what becomes of it | identity, wire, media, time |
 //! | [`sys`] | the kernel's calls that no crate covers, and the clock | time |
 //! | [`find`] | stations find each other by name; where a peer may be | identity, wire, sys |
+//! | [`metrics`] | numbers in Prometheus' text format, and the port that serves them | stats, time |
 //! | [`device`] | thin edges: `v4l2`, `alsa`, `drm`, `fbdev`, `gpio`, `keys`, `touch`, `file`, `pattern`, … | sys, media, time, ring, codec |
 //! | [`panel`] | buttons, keys, touches, lamps, the door's strike, and the control socket | call, device, sys, time |
 //! | [`stage`] | the thread bodies | device, ring, codec, voice, card, stats, sys, media, time |
@@ -58,6 +59,7 @@ pub mod journal;
 pub mod link;
 pub mod load;
 pub mod media;
+pub mod metrics;
 pub mod panel;
 pub mod ring;
 pub mod stage;

@@ -338,7 +338,8 @@ impl Compress {
         let unlimited = level.scaled(format.size);
         self.stats.note_unlimited(unlimited, format.millihertz / (level.skipped() + 1));
         // An image that is passed through costs less than a smaller one: of those the limit leaves out some, no more.
-        if let (FrameView::Mjpeg(image), VideoCodec::Mjpeg, true) = (view, self.config.codec, unlimited == format.size) {
+        if let (FrameView::Mjpeg(image), VideoCodec::Mjpeg, true) = (view, self.config.codec, unlimited == format.size)
+        {
             return self.pass_through(image, unlimited, slot);
         }
         let size = self.knobs.limit().of_size(unlimited);

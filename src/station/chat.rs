@@ -7,6 +7,7 @@ use super::resolve::Resolver;
 use super::stages::fault;
 use super::switchboard::{HOUSEKEEPING, Routes, Switchboard};
 use super::view::{NetView, View};
+use crate::card::Overlay;
 use crate::device::keys::{Key, KeyMotion, Keys};
 use crate::device::png;
 use crate::link::flow::{Flow, FlowEvent};
@@ -63,7 +64,7 @@ impl Chat {
     /// EADDRINUSE where the port is taken and may not be another; what the system says of threads and descriptors.
     pub fn start(config: Config, chat: ChatConfig) -> io::Result<Chat> {
         let now = clock::now();
-        let mut board = Switchboard::start(&config, Vec::new())?;
+        let mut board = Switchboard::start(&config, Vec::new(), None)?;
         let resolver = Resolver::new(chat.host.clone(), chat.port, config.port.version, board.net.clone())?;
         let too_many = || io::Error::other("the address book holds too many stations; name one of them by --peer");
         let link = board.endpoint.dial(now, &chat.trusts, &[]).ok_or_else(too_many)?;
@@ -214,6 +215,7 @@ impl Chat {
     fn keep_house(&mut self, now: Instant) -> Result<(), String> {
         self.housekeeping_at = now + HOUSEKEEPING;
         self.board.look_after_stages()?;
+        self.board.keep_pace(now, self.peer.capacity);
         if !self.peer.is_here() && now >= self.resolve_at {
             self.resolve_at = now + RESOLVE_AGAIN;
             self.resolver.ask_again();
@@ -223,6 +225,7 @@ impl Chat {
         }
         let screen = &self.board.stages.board;
         screen.set(self.peer.card(now, &self.config.host, self.config.shown_code.as_deref()));
+        screen.set_overlay(Overlay { reduced: self.board.loads.told(), ..Overlay::default() });
         if self.snapshot_file.is_some() && self.peer.has_picture {
             self.snapshot = screen.take_snapshot().or(self.snapshot.take());
             screen.request_snapshot();

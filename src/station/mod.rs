@@ -6,13 +6,17 @@
 
 mod chat;
 mod config;
+mod gauge;
 mod intercom;
+mod load;
+mod metrics;
 mod peer;
 mod report;
 mod resolve;
 mod socket;
 mod stages;
 mod switchboard;
+mod tally;
 mod view;
 
 pub use chat::Chat;

@@ -2,6 +2,7 @@
 
 use crate::card::Card;
 use crate::link::{self, LinkId};
+use crate::media::Limit;
 use crate::time::{Duration, Instant};
 use crate::wire::{Control, VideoState};
 
@@ -50,6 +51,10 @@ pub(super) struct Peer {
     pub has_picture: bool,
     /// What it was last told of our camera, to tell it again only when that changes.
     pub told: Option<VideoState>,
+    /// The most that it can take of our pictures.
+    pub capacity: Limit,
+    /// What it was last told that we can take of its own.
+    pub told_capacity: Limit,
 }
 
 impl Peer {
@@ -64,6 +69,8 @@ impl Peer {
             picture_at: Instant::ZERO,
             has_picture: false,
             told: None,
+            capacity: Limit::NONE,
+            told_capacity: Limit::NONE,
         }
     }
 
@@ -98,6 +105,7 @@ impl Peer {
                     VideoState::Fault { text } => Camera::Faulty(text.as_str().to_owned()),
                 };
             }
+            Control::Capacity(limit) => self.capacity = *limit,
             _ => return false,
         }
         true

@@ -67,7 +67,8 @@ impl Sensors {
             headroom = Some(headroom.map_or(left, |least: i32| least.min(left)));
         }
         let bits = self.firmware.as_ref().and_then(|file| fs::read_to_string(file).ok());
-        let bits = bits.and_then(|text| u32::from_str_radix(text.trim().trim_start_matches("0x"), 16).ok()).unwrap_or(0);
+        let bits =
+            bits.and_then(|text| u32::from_str_radix(text.trim().trim_start_matches("0x"), 16).ok()).unwrap_or(0);
         Reading {
             temperature_millicelsius: hottest,
             headroom_millikelvin: headroom,

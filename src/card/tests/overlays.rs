@@ -12,6 +12,7 @@ pub fn overlays() -> Vec<(&'static str, Overlay)> {
         is_muted: true,
         is_muted_there: true,
         is_network_weak: true,
+        reduced: Some(Reduced::Heat),
         volume_percent: Some(60),
         remaining_seconds: Some(272),
         ..talking.clone()
