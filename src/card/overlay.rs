@@ -18,6 +18,8 @@ use crate::media::{ColourRange, Picture, Size};
 pub const OPACITY: u8 = 200;
 /// A shown buttons' row holds no more.
 const TOUCHES_MAX: usize = 6;
+/// Marks at once: on the smallest screens more would cover the picture.
+const MARKS_MAX: usize = 4;
 
 /// What stands upon a picture. The default is nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -101,10 +103,10 @@ impl Overlay {
             mark(self.is_muted, Icon::MicrophoneOff, say.muted),
             mark(self.is_muted_there, Icon::MicrophoneOff, say.muted_there),
             mark(self.is_network_weak, Icon::WeakNetwork, say.weak_network),
-            reduced,
             remaining,
+            reduced,
         ];
-        marks.into_iter().flatten().collect()
+        marks.into_iter().flatten().take(MARKS_MAX).collect()
     }
 
     fn heading(&self, manner: &Manner) -> Option<(Option<Icon>, String)> {

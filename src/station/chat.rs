@@ -7,7 +7,6 @@ use super::resolve::Resolver;
 use super::stages::fault;
 use super::switchboard::{HOUSEKEEPING, Routes, Switchboard};
 use super::view::{NetView, View};
-use crate::card::Overlay;
 use crate::device::keys::{Key, KeyMotion, Keys};
 use crate::device::png;
 use crate::link::flow::{Flow, FlowEvent};
@@ -225,7 +224,6 @@ impl Chat {
         }
         let screen = &self.board.stages.board;
         screen.set(self.peer.card(now, &self.config.host, self.config.shown_code.as_deref()));
-        screen.set_overlay(Overlay { reduced: self.board.loads.told(), ..Overlay::default() });
         if self.snapshot_file.is_some() && self.peer.has_picture {
             self.snapshot = screen.take_snapshot().or(self.snapshot.take());
             screen.request_snapshot();

@@ -82,6 +82,31 @@ struct Incoming {
     whole: Option<(Size, u32)>,
 }
 
+impl Incoming {
+    /// Takes in what came in a look; `is_reduced` while it is less for our sake.
+    fn note(&mut self, rate_hz: f32, size: Option<Size>, is_reduced: bool) {
+        if rate_hz == 0.0 && self.looks == 0 {
+            return;
+        }
+        let keep = if self.looks == 0 { 0.0 } else { KEEP };
+        self.looks = self.looks.saturating_add(1);
+        self.rate_hz = self.rate_hz * keep + rate_hz * (1.0 - keep);
+        if self.looks < LOOKS_LEAST {
+            return;
+        }
+        let rate_millihertz = self.rate_hz.round().max(1.0) as u32 * 1_000;
+        self.whole = match (self.whole, size) {
+            (None, Some(size)) => Some((size, rate_millihertz)),
+            // The most that came: a pause, or a network that lost much, says nothing of what will come.
+            (Some((known, rate)), Some(size)) if !is_reduced => {
+                let size = if size.pixels() > known.pixels() { size } else { known };
+                Some((size, rate.max(rate_millihertz)))
+            }
+            (known, _) => known,
+        };
+    }
+}
+
 /// Both ways.
 pub(super) struct Loads {
     pub gauge: Gauge,
@@ -166,10 +191,9 @@ impl Loads {
 
         // The frames before sending began were due to nobody.
         let was_sending = core::mem::replace(&mut self.was_sending, is_sending);
-        let share = is_sending && was_sending;
-        let share = if share { due_share(stages, limits) } else { 0.0 };
+        let share = if is_sending && was_sending { due_share(stages, limits) } else { 0.0 };
         let sent = Look {
-            busy: (counts.encoding - before.encoding).as_secs_f32() / passed,
+            busy: counts.encoding.saturating_sub(before.encoding).as_secs_f32() / passed,
             due: (counts.captured - before.captured) as f32 * share,
             made: (counts.made - before.made) as f32,
             board,
@@ -177,27 +201,14 @@ impl Loads {
         self.sent.handle_look(now, &sent);
 
         let taken = counts.taken - before.taken;
-        let busy = (counts.decoding - before.decoding).as_secs_f32() / passed;
-        let waits = counts.waited - before.waited > WAIT_MOST * taken.min(u64::from(u32::MAX)) as u32;
+        let busy = counts.decoding.saturating_sub(before.decoding).as_secs_f32() / passed;
+        let waits = counts.waited.saturating_sub(before.waited) > WAIT_MOST * taken.min(u64::from(u32::MAX)) as u32;
         let is_late = waits && busy >= BUSY_LEAST;
         let shown = Look { busy, due: taken as f32, made: if is_late { 0.0 } else { taken as f32 }, board };
         self.shown.handle_look(now, &shown);
-        self.note_incoming(taken as f32 / passed, received);
+        let is_reduced = self.shown.step() > Step::default();
+        self.incoming.note(taken as f32 / passed, received, is_reduced);
         self.changes()
-    }
-
-    fn note_incoming(&mut self, rate_hz: f32, size: Option<Size>) {
-        let incoming = &mut self.incoming;
-        if rate_hz == 0.0 && incoming.looks == 0 {
-            return;
-        }
-        let keep = if incoming.looks == 0 { 0.0 } else { KEEP };
-        incoming.looks = incoming.looks.saturating_add(1);
-        incoming.rate_hz = incoming.rate_hz * keep + rate_hz * (1.0 - keep);
-        let is_whole = self.shown.step() == Step::default() || incoming.whole.is_none();
-        if is_whole && incoming.looks >= LOOKS_LEAST {
-            incoming.whole = size.map(|size| (size, incoming.rate_hz.round().max(1.0) as u32 * 1_000));
-        }
     }
 
     fn changes(&mut self) -> Vec<(Way, Change)> {
@@ -233,5 +244,39 @@ pub(super) fn board(reading: &crate::sys::board::Reading, pressure: f32) -> Boar
         is_warm: reading.is_capped && !reading.is_undervolted,
         is_undervolted: reading.is_undervolted,
         pressure,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    //! Goal: what is asked of the far side is a share of what it sends when nobody asks it for less. Method: rates by hand.
+    use super::*;
+
+    const VGA: Size = Size::new(640, 480);
+
+    fn known(looks: &[(f32, Size, bool)]) -> Option<(Size, u32)> {
+        let mut incoming = Incoming::default();
+        for (rate_hz, size, is_reduced) in looks {
+            (0..10).for_each(|_| incoming.note(*rate_hz, Some(*size), *is_reduced));
+        }
+        incoming.whole
+    }
+
+    #[test]
+    fn it_is_known_after_a_second_and_pauses_do_not_make_it_less() {
+        let mut incoming = Incoming::default();
+        (0..4).for_each(|_| incoming.note(30.0, Some(VGA), false));
+        assert_eq!(incoming.whole, None);
+        assert_eq!(known(&[(30.0, VGA, false)]), Some((VGA, 30_000)));
+        assert_eq!(known(&[(30.0, VGA, false), (0.0, VGA, false)]), Some((VGA, 30_000)));
+        let small = Size::new(320, 240);
+        assert_eq!(known(&[(15.0, small, false), (15.0, VGA, false)]), Some((VGA, 15_000)), "more came later");
+    }
+
+    #[test]
+    fn what_is_less_for_our_sake_is_not_taken_for_the_whole() {
+        let small = Size::new(320, 240);
+        assert_eq!(known(&[(30.0, VGA, false), (15.0, small, true)]), Some((VGA, 30_000)));
+        assert_eq!(known(&[(15.0, small, true)]), Some((small, 15_000)), "but better than nothing");
     }
 }

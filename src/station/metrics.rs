@@ -11,8 +11,8 @@ use crate::sys::{clock, process};
 use crate::time::Duration;
 
 /// The states of a call; `visavis status` has the same words.
-const STATES: [&str; 11] =
-    ["idle", "calling", "ringing", "talking", "paging", "paged", "monitoring", "monitored", "held", "holding", "ended"];
+const STATES: [&str; 10] =
+    ["idle", "calling", "ringing", "talking", "paging", "paged", "monitoring", "monitored", "held", "ended"];
 
 /// The whole text.
 pub(super) fn text(view: &View) -> String {

@@ -91,6 +91,12 @@ impl Peer {
         self.arrive(now);
     }
 
+    /// What was said, either way, is to be said anew.
+    pub fn begin_anew(&mut self) {
+        self.told = None;
+        (self.capacity, self.told_capacity) = (Limit::NONE, Limit::NONE);
+    }
+
     /// Takes in what it says of itself; false where that is not a matter of this.
     pub fn handle_control(&mut self, message: &Control) -> bool {
         match message {
@@ -171,6 +177,19 @@ mod tests {
 
     fn at(seconds: u64) -> Instant {
         Instant::from_millis(seconds * 1_000)
+    }
+
+    #[test]
+    fn what_a_peer_can_take_holds_until_it_begins_anew() {
+        let mut peer = Peer::new(link());
+        let little = Limit { rate_millihertz: 10_000, ..Limit::NONE };
+        assert!(peer.handle_control(&Control::Capacity(little)));
+        assert_eq!(peer.capacity, little);
+        peer.leave(at(1));
+        assert_eq!(peer.capacity, little, "a cut of the network changes nothing");
+        peer.told_capacity = little;
+        peer.begin_anew();
+        assert_eq!((peer.capacity, peer.told_capacity), (Limit::NONE, Limit::NONE));
     }
 
     #[test]

@@ -266,7 +266,7 @@ impl Switchboard {
     /// The first words to a peer that knows nothing of us yet; `version` is what this station's program speaks of the
     /// protocol.
     pub fn introduce(&mut self, peer: &mut Peer, version: u16) {
-        (peer.told, peer.told_capacity) = (None, Limit::NONE);
+        peer.begin_anew();
         let hello = Control::Hello {
             version,
             station: bounded(&self.name),

@@ -12,7 +12,6 @@ pub fn overlays() -> Vec<(&'static str, Overlay)> {
         is_muted: true,
         is_muted_there: true,
         is_network_weak: true,
-        reduced: Some(Reduced::Heat),
         volume_percent: Some(60),
         remaining_seconds: Some(272),
         ..talking.clone()
@@ -24,6 +23,7 @@ pub fn overlays() -> Vec<(&'static str, Overlay)> {
         ("incoming", Overlay { touches: answer, ..headed(Heading::Rings(name())) }),
         ("talking", talking.clone()),
         ("talking-all", all),
+        ("reduced", Overlay { reduced: Some(Reduced::Heat), ..talking.clone() }),
         ("door open", headed(Heading::DoorOpen)),
         ("door shut", headed(Heading::DoorShut)),
         ("watching", headed(Heading::Watching(name()))),
