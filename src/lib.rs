@@ -25,7 +25,8 @@
 //! | room | what it is | may use |
 //! |---|---|---|
 //! | [`time`] | `Instant`, 32-bit unwrapping | – |
-//! | [`media`] | what flows: pictures, encoded frames, sound packets, quality `Level` | time |
+//! | [`media`] | what flows: pictures, encoded frames, sound packets, quality `Level`, `Limit` | time |
+//! | [`load`] | what the board can bear: steps down by heat and work, and up again | media, time |
 //! | [`ring`] | `pool` (leases), `fifo`, `mailbox` | – |
 //! | [`stats`] | counters, latency histograms | time |
 //! | [`codec`] | `h264`, `mjpeg`, `deflate`, `opus`, pixel conversion and scaling | media, time |
@@ -38,6 +39,7 @@
 //! | [`call`] | what is asked of a station, and what becomes of it | identity, wire, media, time |
 //! | [`sys`] | the kernel's calls that no crate covers, and the clock | time |
 //! | [`find`] | stations find each other by name; where a peer may be | identity, wire, sys |
+//! | [`metrics`] | numbers in Prometheus' text format, and the port that serves them | stats, time |
 //! | [`device`] | thin edges: `v4l2`, `m2m`, `alsa`, `drm`, `fbdev`, `gpio`, `keys`, `touch`, `file`, `pattern`, … | sys, media, time, ring, codec |
 //! | [`panel`] | buttons, keys, touches, lamps, the door's strike, and the control socket | call, device, sys, time |
 //! | [`stage`] | the thread bodies | device, ring, codec, voice, card, stats, sys, media, time |
@@ -55,7 +57,9 @@ pub mod find;
 pub mod identity;
 pub mod journal;
 pub mod link;
+pub mod load;
 pub mod media;
+pub mod metrics;
 pub mod panel;
 pub mod ring;
 pub mod stage;

@@ -62,6 +62,7 @@ impl Station {
             call,
             panel: PanelConfig { keys: Vec::new(), ..PanelConfig::default() },
             control: Some((socket.clone(), None)),
+            metrics: None,
             find: None,
             peers: Vec::new(),
             auto_answer: Duration::ZERO,

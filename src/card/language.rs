@@ -169,6 +169,12 @@ sentences! {
     muted_there,
     /// The network loses or delays much.
     weak_network,
+    /// Pictures are reduced, since the board is too hot.
+    reduced_by_heat,
+    /// Since its power supply is too weak.
+    reduced_by_power,
+    /// Since it has too much to do.
+    reduced_by_work,
     /// How long a call may still last; `{time}` is minutes and seconds.
     remaining,
     /// There is no camera here.

@@ -27,7 +27,7 @@ mod zone;
 
 pub use canvas::Rect;
 pub use language::Language;
-pub use overlay::{Heading, Overlay, Sheet};
+pub use overlay::{Heading, Overlay, Reduced, Sheet};
 pub use zone::{Touch, Zone};
 
 use crate::media::{Picture, Size};

@@ -18,6 +18,8 @@ use crate::media::{ColourRange, Picture, Size};
 pub const OPACITY: u8 = 200;
 /// A shown buttons' row holds no more.
 const TOUCHES_MAX: usize = 6;
+/// Marks at once: on the smallest screens more would cover the picture.
+const MARKS_MAX: usize = 4;
 
 /// What stands upon a picture. The default is nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -30,6 +32,8 @@ pub struct Overlay {
     pub is_muted_there: bool,
     /// The network loses or delays much.
     pub is_network_weak: bool,
+    /// Pictures are smaller, slower or coarser than they were meant to be, and why.
+    pub reduced: Option<Reduced>,
     /// The loudspeaker's volume, while it is being changed.
     pub volume_percent: Option<u8>,
     /// How long the call may still last, when that should be known.
@@ -57,6 +61,17 @@ pub enum Heading {
     Text(String),
 }
 
+/// Why pictures are reduced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reduced {
+    /// The board is too hot.
+    Heat,
+    /// Its power supply is too weak.
+    Power,
+    /// It has too much to do.
+    Work,
+}
+
 impl Overlay {
     /// Words on a band, and nothing else: "no sound from kitchen".
     pub fn note(words: impl Into<String>) -> Overlay {
@@ -79,13 +94,19 @@ impl Overlay {
             let time = format!("{}:{:02}", seconds / 60, seconds % 60);
             (Icon::Clock, say.remaining.replace("{time}", &time))
         });
+        let reduced = self.reduced.map(|why| match why {
+            Reduced::Heat => (Icon::Warning, say.reduced_by_heat.to_owned()),
+            Reduced::Power => (Icon::Warning, say.reduced_by_power.to_owned()),
+            Reduced::Work => (Icon::Warning, say.reduced_by_work.to_owned()),
+        });
         let marks = [
             mark(self.is_muted, Icon::MicrophoneOff, say.muted),
             mark(self.is_muted_there, Icon::MicrophoneOff, say.muted_there),
             mark(self.is_network_weak, Icon::WeakNetwork, say.weak_network),
             remaining,
+            reduced,
         ];
-        marks.into_iter().flatten().collect()
+        marks.into_iter().flatten().take(MARKS_MAX).collect()
     }
 
     fn heading(&self, manner: &Manner) -> Option<(Option<Icon>, String)> {

@@ -37,6 +37,7 @@ impl Config {
             call: self.calls(),
             panel: self.panel(),
             control: Some((socket, control.group.as_ref().map(|group| group.0.clone()))),
+            metrics: self.metrics.listen,
             find: self.station.find.then(find::Config::default),
             peers: self.peer.iter().map(|peer| self.peer_settings(peer)).collect(),
             auto_answer: self.call.auto_answer_delay,

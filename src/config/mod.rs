@@ -17,6 +17,7 @@ mod hands;
 mod intercom;
 mod lines;
 mod media;
+mod metrics;
 mod name;
 #[cfg(test)]
 mod tests;
@@ -29,6 +30,7 @@ pub use hands::{Button, Keys, Rotary, Touch};
 pub use intercom::Surroundings;
 pub use lines::{Lamp, Relay, Telling};
 pub use media::{Camera, Loudspeaker, Microphone, PORT, Screen, Station};
+pub use metrics::Metrics;
 pub use name::Name;
 pub use value::{BitRate, FrameRate};
 
@@ -67,6 +69,8 @@ pub struct Config {
     pub rotary: Rotary,
     /// `[control]`
     pub control: Control,
+    /// `[metrics]`
+    pub metrics: Metrics,
     /// `[[button]]`, each one
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub button: Vec<Button>,

@@ -6,12 +6,14 @@
 mod decoded;
 mod encoded;
 mod level;
+mod limit;
 mod picture;
 mod sound;
 
 pub use decoded::DecodedFrame;
 pub use encoded::{EncodedFrame, VideoCodec};
 pub use level::Level;
+pub use limit::{Limit, Limits, Thinning};
 pub use picture::{ColourRange, FrameView, Picture, PixelFormat, Plane, Size, VideoFormat};
 pub use sound::{PERIOD, PERIOD_TIME, Period, SAMPLE_RATE_HZ, SOUND_BYTES_MAX, SoundPacket};
 

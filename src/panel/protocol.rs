@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 /// Version of the frames' contents.
-pub const VERSION: u8 = 2;
+pub const VERSION: u8 = 3;
 /// Longest body of a request: an action's text is short.
 pub const REQUEST_BYTES_MAX: usize = 1 << 10;
 /// Longest body of a reply: a log of [`LOG_MAX`] calls, or [`ITEMS_MAX`] stations, with names of 32 letters.
@@ -105,6 +105,21 @@ pub struct Status {
     pub media: Option<MediaStatus>,
     /// What is wrong, in words.
     pub faults: Vec<String>,
+    /// Pictures that are less than they were meant to be, since the board is hot or late.
+    pub reduced: Vec<ReducedStatus>,
+}
+
+/// Pictures one way, reduced.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReducedStatus {
+    /// `sent` or `shown`.
+    pub pictures: String,
+    /// How far, from 1.
+    pub step: u8,
+    /// The lowest step that there is.
+    pub of: u8,
+    /// Why.
+    pub reason: String,
 }
 
 /// How things are with another station.
@@ -251,6 +266,15 @@ pub enum Happening {
     Volume(u8),
     /// Ringing is allowed or not.
     DoNotDisturb(bool),
+    /// Pictures are reduced, or less so.
+    Load {
+        /// `sent` or `shown`.
+        pictures: String,
+        /// How far; 0 is not at all.
+        step: u8,
+        /// Why they are.
+        reason: Option<String>,
+    },
 }
 
 /// Bytes that are no message.
@@ -324,8 +348,8 @@ mod tests {
         let mut bytes = Vec::new();
         write_frame(&Request::Act("ring kitchen".into()), REQUEST_BYTES_MAX, &mut bytes).unwrap();
         write_frame(&Request::Status, REQUEST_BYTES_MAX, &mut bytes).unwrap();
-        // Golden: length 15, version 2, variant 0, text of 12 bytes.
-        assert_eq!(bytes, b"\x0f\0\0\0\x02\0\x0cring kitchen\x02\0\0\0\x02\x01");
+        // Golden: length 15, version 3, variant 0, text of 12 bytes.
+        assert_eq!(bytes, b"\x0f\0\0\0\x03\0\x0cring kitchen\x02\0\0\0\x03\x01");
         for cut in 0..19 {
             assert_eq!(read_frame::<Request>(&bytes[..cut], REQUEST_BYTES_MAX), Ok(None));
         }
@@ -339,7 +363,7 @@ mod tests {
         let read = |bytes: &[u8]| read_frame::<Request>(bytes, REQUEST_BYTES_MAX);
         assert_eq!(read(b"\xff\xff\xff\xff"), Err(FrameError::TooLong(0xffff_ffff)));
         assert_eq!(read(b"\x02\0\0\0\x01\x01"), Err(FrameError::Version(1)));
-        for garbage in [&b"\0\0\0\0"[..], b"\x01\0\0\0\x02", b"\x02\0\0\0\x02\x63", b"\x03\0\0\0\x02\x01\x01"] {
+        for garbage in [&b"\0\0\0\0"[..], b"\x01\0\0\0\x03", b"\x02\0\0\0\x03\x63", b"\x03\0\0\0\x03\x01\x01"] {
             assert_eq!(read(garbage), Err(FrameError::Garbage), "{garbage:?}");
         }
     }

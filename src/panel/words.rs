@@ -1,6 +1,6 @@
 //! Status and events in plain words, for people at a terminal.
 
-use super::protocol::{Event, Happening, LinkStatus, Status};
+use super::protocol::{Event, Happening, LinkStatus, ReducedStatus, Status};
 use core::fmt::{self, Write as _};
 
 impl Status {
@@ -24,6 +24,10 @@ impl Status {
                 rate(media.sent_bps),
                 media.loss * 100.0
             );
+        }
+        for reduced in &self.reduced {
+            let ReducedStatus { pictures, step, of, reason } = reduced;
+            let _ = writeln!(text, "  pictures {pictures} are reduced, step {step} of {of}: {reason}");
         }
         for link in &self.links {
             let _ = writeln!(text, "  {link}");
@@ -74,6 +78,10 @@ impl fmt::Display for Happening {
             Happening::Muted(true) => f.write_str("microphone muted"),
             Happening::Muted(false) => f.write_str("microphone heard"),
             Happening::Volume(percent) => write!(f, "volume {percent} %"),
+            Happening::Load { pictures, step: 0, .. } => write!(f, "pictures {pictures} are whole again"),
+            Happening::Load { pictures, step, reason } => {
+                write!(f, "pictures {pictures} are reduced, step {step}: {}", reason.as_deref().unwrap_or_default())
+            }
             Happening::DoNotDisturb(is_on) => write!(f, "do not disturb {}", if *is_on { "on" } else { "off" }),
         }
     }
@@ -141,6 +149,12 @@ mod tests {
             }],
             media: Some(MediaStatus { shown_fps: 30.0, received_bps: 2_400_000, ..MediaStatus::default() }),
             faults: vec!["LED_NET: cannot find the line".into()],
+            reduced: vec![ReducedStatus {
+                pictures: "sent".into(),
+                step: 2,
+                of: 5,
+                reason: "the board is too hot".into(),
+            }],
             ..Status::default()
         };
         let words = status.words();
@@ -151,6 +165,7 @@ mod tests {
             "2.4 Mbit/s in, 0 kbit/s out",
             "kitchen is here for 2 h 5 min, at 10.0.0.7:10087, 1.2 ms away and back",
             "fault: LED_NET",
+            "pictures sent are reduced, step 2 of 5: the board is too hot\n",
             "up for 1 d 1 h",
         ] {
             assert!(words.contains(part), "{part:?} in {words}");

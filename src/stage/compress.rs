@@ -4,6 +4,10 @@
 //! when the level says so, and when the net loop has not yet taken what it was given; each cause has its counter.
 //! The camera's buffer is given back as soon as its pixels are converted, so the driver never waits for the encoder.
 
+mod knobs;
+
+pub use knobs::Knobs;
+
 use super::hardware::{Hardware, Opens, SharedEncoder, Wanted};
 use super::tap::Tap;
 use super::{Anew, Context};
@@ -11,7 +15,7 @@ use crate::codec::convert::Converter;
 use crate::codec::{CodecError, Encoder, EncoderConfig, VideoEncoder};
 use crate::device::FrameBuffer;
 use crate::device::m2m::{CodecSpec, M2mEncoder};
-use crate::media::{EncodedFrame, FrameView, Level, Picture, Size, VideoCodec, VideoFormat};
+use crate::media::{EncodedFrame, FrameView, Level, Limit, Picture, Size, Thinning, VideoCodec, VideoFormat};
 use crate::ring::{Claim, Lent, Pool, Producer, Receiver};
 use crate::stats::{Counter, Histogram};
 use crate::sys::clock;
@@ -20,7 +24,7 @@ use crate::sys::wake::{Stop, Wake};
 use nix::poll::{PollFd, PollFlags};
 use std::os::fd::AsFd;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
+use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 
 /// Encoded frames under way to the net loop at most: at 30 a second a quarter of a second's worth. A net loop that is
@@ -43,62 +47,6 @@ pub struct CompressConfig {
     pub encoder: CodecSpec,
 }
 
-/// What the net loop sets while the thread runs.
-#[derive(Debug)]
-pub struct Knobs {
-    key_frame: AtomicBool,
-    paused: AtomicBool,
-    bitrate_bps: AtomicU32,
-    level: AtomicU8,
-}
-
-impl Knobs {
-    /// Not paused.
-    pub fn new(bitrate_bps: u32, level: Level) -> Knobs {
-        Knobs {
-            key_frame: AtomicBool::new(false),
-            paused: AtomicBool::new(false),
-            bitrate_bps: AtomicU32::new(bitrate_bps),
-            level: AtomicU8::new(level.number()),
-        }
-    }
-
-    /// Makes the next frame a key frame.
-    pub fn ask_key_frame(&self) {
-        self.key_frame.store(true, Ordering::Relaxed);
-    }
-
-    /// While there is nobody to send to, nothing is encoded. The first frame after a pause is a key frame.
-    pub fn set_paused(&self, paused: bool) {
-        self.paused.store(paused, Ordering::Relaxed);
-    }
-
-    /// Whether it is paused.
-    pub fn is_paused(&self) -> bool {
-        self.paused.load(Ordering::Relaxed)
-    }
-
-    /// Bits a second to aim at, from the next frame on.
-    pub fn set_bitrate(&self, bits_per_second: u32) {
-        self.bitrate_bps.store(bits_per_second, Ordering::Relaxed);
-    }
-
-    /// Bits a second aimed at.
-    pub fn bitrate(&self) -> u32 {
-        self.bitrate_bps.load(Ordering::Relaxed)
-    }
-
-    /// Size and rate to send at, from the next frame on.
-    pub fn set_level(&self, level: Level) {
-        self.level.store(level.number(), Ordering::Relaxed);
-    }
-
-    /// Size and rate sent at.
-    pub fn level(&self) -> Level {
-        Level::new(self.level.load(Ordering::Relaxed)).unwrap_or_default()
-    }
-}
-
 /// What the thread did. Frames replaced in the mailbox before it came to them are counted by the stage that put them.
 #[derive(Debug, Default)]
 pub struct CompressStats {
@@ -108,6 +56,8 @@ pub struct CompressStats {
     pub dropped_paused: Counter,
     /// Dropped: left out by the level.
     pub dropped_by_level: Counter,
+    /// Dropped: left out by the limit on the rate.
+    pub dropped_by_limit: Counter,
     /// Dropped: the net loop has not taken the frames before it.
     pub dropped_queue_full: Counter,
     /// Dropped: the link has not given a slot back.
@@ -126,6 +76,8 @@ pub struct CompressStats {
     pub passed_through: Counter,
     /// Bytes sent on.
     pub bytes: Counter,
+    /// What would be sent without a limit: width, height (16 bits each) and millihertz, packed; 0 before the first.
+    unlimited: Counter,
     /// From the sensor's time stamp to the start of the conversion.
     pub waited: Histogram,
     /// Conversion and scaling.
@@ -134,6 +86,19 @@ pub struct CompressStats {
     pub by_hardware: Counter,
     /// Encoding.
     pub encode: Histogram,
+}
+
+impl CompressStats {
+    /// Size and rate (in millihertz) of what would be sent without a limit, once a frame came.
+    pub fn unlimited(&self) -> Option<(Size, u32)> {
+        let packed = self.unlimited.get();
+        (packed > 0).then(|| (Size::new((packed >> 48) as u32, (packed >> 32) as u32 & 0xffff), packed as u32))
+    }
+
+    fn note_unlimited(&self, size: Size, millihertz: u32) {
+        let side = |pixels: u32| u64::from(pixels & 0xffff);
+        self.unlimited.set(side(size.width) << 48 | side(size.height) << 32 | u64::from(millihertz));
+    }
 }
 
 /// Starts the thread. It ends when `ctx.stop` says so. `taps` look at every frame, sent or not.
@@ -209,6 +174,7 @@ struct Compress<H> {
     running: Option<Running>,
     /// Frames yet to be left out before the next one is sent.
     to_skip: u32,
+    thinning: Thinning,
     /// The far side cannot decode anything but a key frame.
     key_due: bool,
     number: u64,
@@ -237,6 +203,7 @@ impl<H: Opens<Request = Wanted> + SharedEncoder> Compress<H> {
             picture: Picture::new(Size::new(2, 2)),
             running: None,
             to_skip: 0,
+            thinning: Thinning::default(),
             key_due: false,
             number: 0,
             failing: false,
@@ -249,7 +216,7 @@ impl<H: Opens<Request = Wanted> + SharedEncoder> Compress<H> {
         let now = clock::now();
         self.taps.iter_mut().for_each(|tap| tap.look(&frame, now));
         let level = self.knobs.level();
-        let Some(mut slot) = self.admit(level) else { return false };
+        let Some(mut slot) = self.admit(level, frame.format.millihertz) else { return false };
         self.stats.waited.record(clock::now().since(frame.captured_at));
         slot.captured_at = frame.captured_at;
         match self.fill(frame, level, &mut slot) {
@@ -282,7 +249,7 @@ impl<H: Opens<Request = Wanted> + SharedEncoder> Compress<H> {
     }
 
     /// A slot for a frame that is to be sent; `None` where it is to be dropped, which is then counted.
-    fn admit(&mut self, level: Level) -> Option<Claim<EncodedFrame>> {
+    fn admit(&mut self, level: Level, camera_millihertz: u32) -> Option<Claim<EncodedFrame>> {
         if self.knobs.is_paused() {
             self.stats.dropped_paused.bump();
             self.key_due = true;
@@ -294,6 +261,12 @@ impl<H: Opens<Request = Wanted> + SharedEncoder> Compress<H> {
         if self.to_skip > 0 {
             self.to_skip -= 1;
             self.stats.dropped_by_level.bump();
+            return None;
+        }
+        let millihertz = camera_millihertz / (level.skipped() + 1);
+        if !self.thinning.admits(millihertz, self.knobs.limit().of_rate(millihertz)) {
+            self.to_skip = level.skipped();
+            self.stats.dropped_by_limit.bump();
             return None;
         }
         if !self.out.has_room() {
@@ -312,10 +285,14 @@ impl<H: Opens<Request = Wanted> + SharedEncoder> Compress<H> {
         let Some(view) = frame.view() else {
             return Outcome::Unreadable(CodecError::Broken("shorter than its format says"));
         };
-        let size = level.scaled(format.size);
-        if let (FrameView::Mjpeg(image), VideoCodec::Mjpeg, true) = (view, self.config.codec, size == format.size) {
-            return self.pass_through(image, size, slot);
+        let unlimited = level.scaled(format.size);
+        self.stats.note_unlimited(unlimited, format.millihertz / (level.skipped() + 1));
+        // An image that is passed through costs less than a smaller one: of those the limit leaves out some, no more.
+        if let (FrameView::Mjpeg(image), VideoCodec::Mjpeg, true) = (view, self.config.codec, unlimited == format.size)
+        {
+            return self.pass_through(image, unlimited, slot);
         }
+        let size = self.knobs.limit().of_size(unlimited);
         let started = clock::now();
         if let Some(outcome) = self.encode_shared(&frame, level, slot) {
             self.stats.encode.record(clock::now().since(started));
@@ -353,7 +330,7 @@ impl<H: Opens<Request = Wanted> + SharedEncoder> Compress<H> {
     fn aim(&self, format: &VideoFormat, level: Level, size: Size) -> EncoderConfig {
         let usual = EncoderConfig::default();
         let quality = if self.config.quality == 0 { usual.quality } else { self.config.quality };
-        let rate_millihertz = format.millihertz / (level.skipped() + 1);
+        let rate_millihertz = self.knobs.limit().of_rate(format.millihertz / (level.skipped() + 1));
         EncoderConfig { size, rate_millihertz, bitrate_bps: self.knobs.bitrate(), near: self.config.near, quality }
     }
 
@@ -403,7 +380,7 @@ impl<H: Opens<Request = Wanted> + SharedEncoder> Compress<H> {
     /// Has the camera's frame encoded where it lies; `None` where that cannot be: then it is copied.
     fn encode_shared(&mut self, frame: &FrameBuffer, level: Level, slot: &mut EncodedFrame) -> Option<Outcome> {
         let (format, size) = (frame.format, frame.format.size);
-        let is_as_sent = self.config.codec == VideoCodec::H264 && level.scaled(size) == size;
+        let is_as_sent = self.config.codec == VideoCodec::H264 && self.knobs.limit().of_size(level.scaled(size)) == size;
         if !self.may_share || !is_as_sent || frame.exported().is_none() {
             return None;
         }

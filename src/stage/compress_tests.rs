@@ -105,6 +105,44 @@ fn a_level_scales_and_leaves_frames_out() {
 }
 
 #[test]
+fn a_limit_in_mid_stream_makes_pictures_smaller_and_fewer_and_takes_nothing_away_for_good() {
+    let mut bench = Bench::new(VideoCodec::H264, PixelFormat::I420);
+    let half = Limit { size: Size::new(64, 48), rate_millihertz: 15_000, bitrate_bps: 100_000 };
+    for (limit, size, sent_of_6) in [(Limit::NONE, SIZE, 6), (half, Size::new(64, 48), 3), (Limit::NONE, SIZE, 6)] {
+        bench.compress.knobs.set_limit(limit);
+        let mut frames = Vec::new();
+        for _ in 0..6 {
+            bench.next();
+            frames.extend(bench.net.take().map(|frame| (frame.key, frame.size)));
+        }
+        assert_eq!(frames.len(), sent_of_6, "{limit:?}");
+        assert_eq!(frames[0], (true, Some(size)), "another size begins with a key frame");
+        assert!(frames[1..].iter().all(|frame| *frame == (false, Some(size))), "and only that: {frames:?}");
+        assert_eq!(bench.stats().unlimited(), Some((SIZE, 30_000)), "what there would be without it is known");
+    }
+    assert_eq!(bench.stats().dropped_by_limit.get(), 3);
+}
+
+#[test]
+fn a_limit_and_a_level_go_together() {
+    let mut bench = Bench::new(VideoCodec::H264, PixelFormat::I420);
+    bench.compress.knobs.set_level(Level::new(1).unwrap());
+    bench.compress.knobs.set_limit(Limit { rate_millihertz: 5_000, ..Limit::NONE });
+    let sent = (0..60).filter(|_| bench.next() && bench.net.take().is_some()).count();
+    assert_eq!(sent, 10, "of 30 a second 5");
+    assert_eq!(bench.stats().unlimited(), Some((Size::new(64, 48), 15_000)));
+}
+
+#[test]
+fn images_that_are_passed_through_keep_their_size_and_become_fewer() {
+    let mut bench = Bench::new(VideoCodec::Mjpeg, PixelFormat::Mjpeg);
+    bench.compress.knobs.set_limit(Limit { size: Size::new(64, 48), rate_millihertz: 10_000, ..Limit::NONE });
+    let sent =
+        (0..30).filter(|_| bench.next() && bench.net.take().is_some_and(|frame| frame.size == Some(SIZE))).count();
+    assert_eq!((sent, bench.stats().passed_through.get()), (10, 10));
+}
+
+#[test]
 fn a_key_frame_is_made_when_asked_for_and_only_then() {
     let mut bench = Bench::new(VideoCodec::H264, PixelFormat::I420);
     let mut keys = Vec::new();

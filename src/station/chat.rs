@@ -63,7 +63,7 @@ impl Chat {
     /// EADDRINUSE where the port is taken and may not be another; what the system says of threads and descriptors.
     pub fn start(config: Config, chat: ChatConfig) -> io::Result<Chat> {
         let now = clock::now();
-        let mut board = Switchboard::start(&config, Vec::new())?;
+        let mut board = Switchboard::start(&config, Vec::new(), None)?;
         let resolver = Resolver::new(chat.host.clone(), chat.port, config.port.version, board.net.clone())?;
         let too_many = || io::Error::other("the address book holds too many stations; name one of them by --peer");
         let link = board.endpoint.dial(now, &chat.trusts, &[]).ok_or_else(too_many)?;
@@ -215,6 +215,7 @@ impl Chat {
         self.housekeeping_at = now + HOUSEKEEPING;
         // There is always a call, or one is waited for.
         self.board.look_after_stages(now, true).map_err(|halt| halt.to_string())?;
+        self.board.keep_pace(now, self.peer.capacity);
         if !self.peer.is_here() && now >= self.resolve_at {
             self.resolve_at = now + RESOLVE_AGAIN;
             self.resolver.ask_again();

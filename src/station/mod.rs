@@ -1,14 +1,17 @@
 //! The assembled program: one station, its threads, its port, and what it tells about itself.
 //!
-//! `switchboard` binds the port and starts a thread for each clock (see [`stage`](crate::stage)); a net loop drives it in the
-//! calling thread until it is asked to stop: [`Chat`] with one other station, [`Intercom`] with those of a house. Nothing in here touches a pixel or a
-//! sample: a net loop moves leases between rings and links. Whether what should move does is watched by `vigil`, which
-//! `supervision` shows the stages and obeys.
+//! `switchboard` binds the port and starts a thread for each clock (see [`stage`](crate::stage)); a net loop drives it in
+//! the calling thread until it is asked to stop: [`Chat`] with one other station, [`Intercom`] with those of a house.
+//! Nothing in here touches a pixel or a sample: a net loop moves leases between rings and links. Whether what should move
+//! does is watched by `vigil`, which `supervision` shows the stages and obeys.
 
 mod chat;
 mod config;
+mod gauge;
 mod halt;
 mod intercom;
+mod load;
+mod metrics;
 mod peer;
 mod report;
 mod resolve;
@@ -16,6 +19,7 @@ mod socket;
 mod stages;
 mod supervision;
 mod switchboard;
+mod tally;
 mod view;
 mod vigil;
 

@@ -2,6 +2,7 @@
 
 use crate::card::Card;
 use crate::link::{self, LinkId};
+use crate::media::Limit;
 use crate::time::{Duration, Instant};
 use crate::wire::{Control, VideoState};
 
@@ -50,6 +51,10 @@ pub(super) struct Peer {
     pub has_picture: bool,
     /// What it was last told of our camera, to tell it again only when that changes.
     pub told: Option<VideoState>,
+    /// The most that it can take of our pictures.
+    pub capacity: Limit,
+    /// What it was last told that we can take of its own.
+    pub told_capacity: Limit,
 }
 
 impl Peer {
@@ -64,6 +69,8 @@ impl Peer {
             picture_at: Instant::ZERO,
             has_picture: false,
             told: None,
+            capacity: Limit::NONE,
+            told_capacity: Limit::NONE,
         }
     }
 
@@ -84,6 +91,12 @@ impl Peer {
         self.arrive(now);
     }
 
+    /// What was said, either way, is to be said anew.
+    pub fn begin_anew(&mut self) {
+        self.told = None;
+        (self.capacity, self.told_capacity) = (Limit::NONE, Limit::NONE);
+    }
+
     /// Takes in what it says of itself; false where that is not a matter of this.
     pub fn handle_control(&mut self, message: &Control) -> bool {
         match message {
@@ -98,6 +111,7 @@ impl Peer {
                     VideoState::Fault { text } => Camera::Faulty(text.as_str().to_owned()),
                 };
             }
+            Control::Capacity(limit) => self.capacity = *limit,
             _ => return false,
         }
         true
@@ -163,6 +177,19 @@ mod tests {
 
     fn at(seconds: u64) -> Instant {
         Instant::from_millis(seconds * 1_000)
+    }
+
+    #[test]
+    fn what_a_peer_can_take_holds_until_it_begins_anew() {
+        let mut peer = Peer::new(link());
+        let little = Limit { rate_millihertz: 10_000, ..Limit::NONE };
+        assert!(peer.handle_control(&Control::Capacity(little)));
+        assert_eq!(peer.capacity, little);
+        peer.leave(at(1));
+        assert_eq!(peer.capacity, little, "a cut of the network changes nothing");
+        peer.told_capacity = little;
+        peer.begin_anew();
+        assert_eq!((peer.capacity, peer.told_capacity), (Limit::NONE, Limit::NONE));
     }
 
     #[test]

@@ -4,24 +4,30 @@
 //! [`Routes`]; the switchboard moves leases and packets between rings and links, and touches no pixel and no sample.
 
 use super::config::{Config, MediaConfig, PortConfig};
+use super::gauge::Gauge;
+use super::load::{Loads, Way};
 use super::halt::Halt;
 use super::peer::Peer;
 use super::socket::{IpVersion, Socket};
 use super::stages::{Stages, fault};
 use super::supervision::Supervision;
 use super::view::View;
+use crate::device::audio::{MicSpec, SpeakerSpec};
 use crate::device::camera::CameraSpec;
+use crate::device::screen::ScreenSpec;
 use crate::identity::system_random;
 use crate::link::flow::{Flow, FlowConfig};
 use crate::link::{self, Endpoint, LinkId, MAX_DATAGRAM, Trust};
-use crate::media::{Size, VideoCodec};
-use crate::stage::State;
+use crate::load::Change;
+use crate::media::{Limit, Limits, Size, VideoCodec};
+use crate::stage::{Health, State};
 use crate::sys::wake::Wake;
 use crate::sys::{clock, poll};
 use crate::time::{Duration, Instant};
 use crate::wire::{Control, VideoState, bounded};
 use nix::poll::{PollFd, PollFlags};
 use std::io;
+use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -78,15 +84,19 @@ pub(super) struct Switchboard {
     pub received: Option<(VideoCodec, Size)>,
     /// How often each device's state had changed when it was last logged.
     logged: [u64; 4],
+    /// What is left of what was configured, and why.
+    limits: Limits,
+    pub loads: Loads,
     transmit: Vec<u8>,
 }
 
 impl Switchboard {
-    /// Binds the port and starts the threads. Those of `accept` may call without having been dialled.
+    /// Binds the port and starts the threads. Those of `accept` may call without having been dialled. Who reads metrics at
+    /// the address `metrics` gets them.
     ///
     /// # Errors
     /// EADDRINUSE where the port is taken and may not be another; what the system says of threads and descriptors.
-    pub fn start(config: &Config, accept: Vec<Trust>) -> io::Result<Switchboard> {
+    pub fn start(config: &Config, accept: Vec<Trust>, metrics: Option<SocketAddr>) -> io::Result<Switchboard> {
         let now = clock::now();
         let net = Wake::new()?;
         let socket = bind(&config.port)?;
@@ -98,6 +108,7 @@ impl Switchboard {
         let stages = Stages::start(&config.media, &net)?;
         stages.knobs.set_paused(true);
         let view = Arc::new(View::new(&config.name, now, stages.stats.clone()));
+        let gauge = Gauge::start(view.clone(), metrics)?;
         Ok(Switchboard {
             name: config.name.clone(),
             version: config.port.version,
@@ -113,6 +124,8 @@ impl Switchboard {
             sent: None,
             received: None,
             logged: [0; 4],
+            limits: Limits::default(),
+            loads: Loads::new(now, gauge),
             transmit: vec![0; TRANSMIT_BYTES],
         })
     }
@@ -144,7 +157,10 @@ impl Switchboard {
         self.stages.knobs.set_paused(routes.picture_to.is_empty());
         let is_silent = routes.sound_to.is_empty() && routes.hear.is_none();
         self.stages.voice_knobs.paused.store(is_silent, Ordering::Relaxed);
-        self.is_key_awaited |= routes.show != self.routes.show;
+        if routes.show != self.routes.show {
+            self.is_key_awaited = true;
+            self.loads.expect_another();
+        }
         self.routes = routes;
     }
 
@@ -160,7 +176,7 @@ impl Switchboard {
         while let Some(frame) = self.stages.encoded.take() {
             if let Some(size) = frame.size.filter(|size| self.sent != Some((frame.codec, *size))) {
                 self.sent = Some((frame.codec, size));
-                self.stages.knobs.set_bitrate(self.media.bitrate_for(size));
+                self.set_bitrate();
             }
             for link in &self.routes.picture_to {
                 if let Some(flow) = self.endpoint.payloads(*link) {
@@ -168,6 +184,27 @@ impl Switchboard {
                 }
             }
         }
+    }
+
+    /// Has the pictures follow what this board can bear, and `peers`, who get them. What is to be told of that.
+    pub fn keep_pace(&mut self, now: Instant, peers: Limit) -> Vec<(Way, Change)> {
+        let is_sending = !self.routes.picture_to.is_empty();
+        let changes = self.loads.look(now, &self.stages, &self.limits, is_sending, self.received.map(|(_, size)| size));
+        let load = self.stages.stats.compress.unlimited().map_or(Limit::NONE, |(size, rate_millihertz)| {
+            self.loads.limit(size, rate_millihertz, self.media.bitrate_for(size))
+        });
+        let limits = Limits { load, peers };
+        if limits != self.limits {
+            self.limits = limits;
+            self.stages.knobs.set_limit(limits.lowest());
+            self.set_bitrate();
+        }
+        changes
+    }
+
+    fn set_bitrate(&self) {
+        let Some((_, size)) = self.sent else { return };
+        self.stages.knobs.set_bitrate(self.limits.lowest().of_bitrate(self.media.bitrate_for(size)));
     }
 
     /// From the links to the rings; whether a picture came. What comes from links that are not shown or heard stays in
@@ -200,6 +237,7 @@ impl Switchboard {
             self.is_key_awaited = false;
             came = true;
             self.received = slot.size.map(|size| (slot.codec, size));
+            self.view.arrived.record(slot.ready_at.since(slot.captured_at));
             self.view.received_picture_bytes.add(slot.data.len() as u64);
             // There is room: this end is the only one that puts anything in.
             let _ = self.stages.whole.put(slot.lend());
@@ -232,7 +270,7 @@ impl Switchboard {
     /// The first words to a peer that knows nothing of us yet; `version` is what this station's program speaks of the
     /// protocol.
     pub fn introduce(&mut self, peer: &mut Peer, version: u16) {
-        peer.told = None;
+        peer.begin_anew();
         let hello = Control::Hello {
             version,
             station: bounded(&self.name),
@@ -244,8 +282,26 @@ impl Switchboard {
         }
     }
 
-    /// Tells a peer how our camera is, when that changed; whether it did.
+    /// Tells a peer how our camera is, and how much of its own pictures we can take, when that changed; whether it did.
     pub fn tell(&mut self, peer: &mut Peer) -> bool {
+        self.tell_capacity(peer) | self.tell_camera(peer)
+    }
+
+    fn tell_capacity(&mut self, peer: &mut Peer) -> bool {
+        let is_shown = self.routes.show == Some(peer.link);
+        let capacity = if is_shown { self.loads.capacity() } else { Limit::NONE };
+        if peer.told_capacity == capacity || !peer.is_here() {
+            return false;
+        }
+        let Some(flow) = self.endpoint.payloads(peer.link) else { return false };
+        let is_told = flow.send_control(&Control::Capacity(capacity)).is_ok();
+        if is_told {
+            peer.told_capacity = capacity;
+        }
+        is_told
+    }
+
+    fn tell_camera(&mut self, peer: &mut Peer) -> bool {
         // A picture that stands still is no living one, whatever the camera says.
         let complaint = || self.supervision.complaints().find(|(device, _)| *device == "camera");
         let why = fault(&self.stages.healths.camera).or_else(|| complaint().map(|(_, words)| words.to_owned()));
@@ -267,6 +323,19 @@ impl Switchboard {
         }
         peer.told = Some(state);
         true
+    }
+
+    /// The devices that are configured, and whether each works.
+    pub fn devices(&self) -> Vec<(&'static str, bool)> {
+        let (media, healths) = (&self.media, &self.stages.healths);
+        let all = [
+            ("camera", media.camera != CameraSpec::None, &healths.camera),
+            ("microphone", media.mic != MicSpec::None, &healths.mic),
+            ("screen", media.screen != ScreenSpec::None, &healths.screen),
+            ("loudspeaker", media.speaker != SpeakerSpec::None, &healths.speaker),
+        ];
+        let works = |health: &Health| matches!(health.get().0, State::Working);
+        all.into_iter().filter(|(_, is_there, _)| *is_there).map(|(name, _, health)| (name, works(health))).collect()
     }
 
     /// Has what stands still put right, and logs what is wrong with devices, once for each change.

@@ -1,10 +1,13 @@
 //! What other threads may see of a running station: the live numbers.
 
+use super::load::Way;
 use super::report::{Audio, Link, Process, Report, Sent, Shown, Video};
 use super::stages::StageStats;
+use super::tally::Tally;
 use crate::link::flow::Counts;
 use crate::media::{Size, VideoCodec};
-use crate::stats::{Counter, Snapshot};
+use crate::stats::{Counter, Histogram, Snapshot};
+use crate::sys::board::Reading;
 use crate::sys::{clock, process};
 use crate::time::{Duration, Instant};
 use std::collections::BTreeMap;
@@ -30,6 +33,35 @@ pub(super) struct NetView {
     pub sound_faults: Vec<String>,
 }
 
+/// What the net loop of an intercom knows of its house, for the metrics.
+#[derive(Clone, Debug, Default)]
+pub(super) struct HouseView {
+    /// As `visavis status` says it.
+    pub state: String,
+    pub peers: Vec<PeerView>,
+    /// Of all peers.
+    pub counts: Counts,
+    /// Of whoever is shown.
+    pub loss_in: f32,
+    pub loss_out: f32,
+    /// Devices that are configured, and whether they work.
+    pub devices: Vec<(&'static str, bool)>,
+    pub refused_datagrams: u64,
+    pub refused_strangers: u64,
+    pub sent_bytes: u64,
+    pub received_bytes: u64,
+    /// How far pictures are reduced, and how often that has changed.
+    pub steps: [(Way, u8, u64); 2],
+}
+
+/// A station of the address book.
+#[derive(Clone, Debug, Default)]
+pub(super) struct PeerView {
+    pub name: String,
+    pub is_here: bool,
+    pub rtt: Option<Duration>,
+}
+
 impl NetView {
     /// `n` over the time that the link was up.
     fn per_second(&self, n: u64) -> f64 {
@@ -46,7 +78,13 @@ pub struct View {
     pub(super) stats: StageStats,
     /// Encoded bytes of pictures that came.
     pub(super) received_picture_bytes: Counter,
+    /// From the far sensor's time stamp until a picture is whole here.
+    pub(super) arrived: Histogram,
+    pub(super) tally: Tally,
     net: Mutex<NetView>,
+    house: Mutex<HouseView>,
+    /// How the board is, and for what share of the last second something waited for a processor.
+    board: Mutex<(Reading, f32)>,
 }
 
 impl View {
@@ -56,8 +94,33 @@ impl View {
             started_at: now,
             stats,
             received_picture_bytes: Counter::default(),
+            arrived: Histogram::default(),
+            tally: Tally::default(),
             net: Mutex::default(),
+            house: Mutex::default(),
+            board: Mutex::default(),
         }
+    }
+
+    /// Since when it runs.
+    pub(super) fn started_at(&self) -> Instant {
+        self.started_at
+    }
+
+    pub(super) fn set_house(&self, view: HouseView) {
+        *self.house.lock().unwrap_or_else(PoisonError::into_inner) = view;
+    }
+
+    pub(super) fn house(&self) -> HouseView {
+        self.house.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn set_board(&self, reading: Reading, pressure: f32) {
+        *self.board.lock().unwrap_or_else(PoisonError::into_inner) = (reading, pressure);
+    }
+
+    pub(super) fn board(&self) -> (Reading, f32) {
+        *self.board.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn set_net(&self, view: NetView) {

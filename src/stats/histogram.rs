@@ -2,7 +2,7 @@
 
 use crate::time::Duration;
 use core::fmt;
-use core::sync::atomic::{AtomicU32, Ordering};
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 /// Sub-buckets of an octave: a value is known to within 1/16, 6 %.
 const SUB: usize = 16;
@@ -14,18 +14,26 @@ const BUCKETS: usize = SUB * (OCTAVES + 1);
 /// octave. Values past its end count in the last bucket.
 pub struct Histogram {
     buckets: [AtomicU32; BUCKETS],
+    /// Of all values, in microseconds.
+    sum_us: AtomicU64,
 }
 
 impl Histogram {
     /// An empty one.
     pub const fn new() -> Histogram {
-        Histogram { buckets: [const { AtomicU32::new(0) }; BUCKETS] }
+        Histogram { buckets: [const { AtomicU32::new(0) }; BUCKETS], sum_us: AtomicU64::new(0) }
     }
 
     /// Counts one value.
     pub fn record(&self, value: Duration) {
         let micros = u64::try_from(value.as_micros()).unwrap_or(u64::MAX);
         self.buckets[bucket(micros)].fetch_add(1, Ordering::Relaxed);
+        self.sum_us.fetch_add(micros, Ordering::Relaxed);
+    }
+
+    /// The sum of all values.
+    pub fn sum(&self) -> Duration {
+        Duration::from_micros(self.sum_us.load(Ordering::Relaxed))
     }
 
     /// Forgets everything.
@@ -33,6 +41,7 @@ impl Histogram {
         for bucket in &self.buckets {
             bucket.store(0, Ordering::Relaxed);
         }
+        self.sum_us.store(0, Ordering::Relaxed);
     }
 
     /// Count and percentiles of what was recorded so far.
@@ -42,7 +51,7 @@ impl Histogram {
 
     /// What is in it now, to be compared with later.
     pub fn snapshot(&self) -> Snapshot {
-        Snapshot { counts: self.buckets.iter().map(|b| b.load(Ordering::Relaxed)).collect() }
+        Snapshot { counts: self.buckets.iter().map(|b| b.load(Ordering::Relaxed)).collect(), sum: self.sum() }
     }
 }
 
@@ -50,12 +59,32 @@ impl Histogram {
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot {
     counts: Box<[u32]>,
+    sum: Duration,
 }
 
 impl Snapshot {
     /// Count and percentiles of all of it.
     pub fn summary(&self) -> Summary {
         self.since(&Snapshot::default())
+    }
+
+    /// The sum of all values.
+    pub fn sum(&self) -> Duration {
+        self.sum
+    }
+
+    /// How many values there are of at most each of `bounds`, which rise; and how many in all. A value is counted by the
+    /// middle of its bucket, which is within 1/16 of it.
+    pub fn at_most(&self, bounds: &[Duration]) -> (Vec<u64>, u64) {
+        let mut counts = vec![0; bounds.len()];
+        let mut all = 0;
+        for (bucket, count) in self.counts.iter().enumerate() {
+            all += u64::from(*count);
+            let value = Duration::from_nanos((middle_micros(bucket) * 1e3) as u64);
+            let first = bounds.partition_point(|bound| *bound < value);
+            counts[first..].iter_mut().for_each(|below| *below += u64::from(*count));
+        }
+        (counts, all)
     }
 
     /// Count and percentiles of what came after `earlier`, a snapshot of the same histogram.
@@ -148,6 +177,17 @@ mod tests {
         for (seen, true_ms) in [(s.p50_ms, 50.0), (s.p95_ms, 95.0), (s.p99_ms, 99.0), (s.max_ms, 100.0)] {
             assert!((seen / true_ms - 1.0f64).abs() < 0.07, "{seen} for {true_ms}");
         }
+    }
+
+    #[test]
+    fn values_are_counted_up_to_bounds_and_summed() {
+        let h = Histogram::new();
+        for ms in [1, 3, 3, 40, 5_000] {
+            h.record(Duration::from_millis(ms));
+        }
+        let bounds = [2, 10, 100].map(Duration::from_millis);
+        assert_eq!(h.snapshot().at_most(&bounds), (vec![1, 3, 4], 5));
+        assert_eq!((h.sum(), h.snapshot().sum()), (Duration::from_millis(5_047), Duration::from_millis(5_047)));
     }
 
     #[test]

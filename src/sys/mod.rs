@@ -3,6 +3,7 @@
 //! Every wait in visavis is a poll on file descriptors: nobody sleeps blind, nobody spins.
 #![allow(unsafe_code)]
 
+pub mod board;
 pub mod calendar;
 pub mod clock;
 pub mod memory;

@@ -6,7 +6,7 @@
 //! The bounds of texts are in the types: a longer one does not parse.
 
 use super::CallMessage;
-use crate::media::{Size, VideoCodec};
+use crate::media::{Limit, Size, VideoCodec};
 use core::fmt;
 use heapless::String;
 use serde::{Deserialize, Serialize};
@@ -55,6 +55,9 @@ pub enum Control {
     },
     /// About a call; only to a station whose version is at least [`PROTOCOL_VERSION_OF_CALLS`].
     Call(CallMessage),
+    /// The most that the sender can take of pictures; sent whenever it changes, and at first there is no limit. An older
+    /// station passes it over.
+    Capacity(#[serde(with = "LimitOnWire")] Limit),
 }
 
 /// How the sender's camera is.
@@ -118,6 +121,15 @@ enum CodecOnWire {
 struct SizeOnWire {
     width: u32,
     height: u32,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Limit")]
+struct LimitOnWire {
+    #[serde(with = "SizeOnWire")]
+    size: Size,
+    rate_millihertz: u32,
+    bitrate_bps: u32,
 }
 
 /// Bytes that are no control message of this version: of a later one, or broken.

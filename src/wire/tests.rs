@@ -2,7 +2,7 @@
 //! bytes here; what is written reads back the same (property); arbitrary and truncated bytes do not panic (property).
 
 use super::*;
-use crate::media::{SOUND_BYTES_MAX, Size, VideoCodec};
+use crate::media::{Limit, SOUND_BYTES_MAX, Size, VideoCodec};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -83,7 +83,8 @@ fn the_small_items_have_these_bytes() {
 #[test]
 fn control_messages_have_these_bytes() {
     let hello = Control::Hello { version: 1, station: bounded("door"), software: bounded("visavis 0.1") };
-    let cases: [(Control, &[u8]); 9] = [
+    let capacity = Limit { size: Size::new(320, 240), rate_millihertz: 15_000, bitrate_bps: u32::MAX };
+    let cases: [(Control, &[u8]); 10] = [
         (hello, b"\x00\x01\x04door\x0bvisavis 0.1"),
         (Control::Video(VideoState::Off), &[1, 0]),
         (
@@ -96,6 +97,7 @@ fn control_messages_have_these_bytes() {
         (Control::Sound(SoundState::Fault { text: bounded("busy") }), b"\x02\x02\x04busy"),
         (Control::Bye { reason: Reason::HungUp }, &[3, 0]),
         (Control::Bye { reason: Reason::Incompatible }, &[3, 2]),
+        (Control::Capacity(capacity), &[5, 0xc0, 2, 0xf0, 1, 0x98, 0x75, 0xff, 0xff, 0xff, 0xff, 0x0f]),
     ];
     for (message, bytes) in cases {
         let mut out = [0; CONTROL_BYTES_MAX];

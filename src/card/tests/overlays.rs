@@ -23,6 +23,7 @@ pub fn overlays() -> Vec<(&'static str, Overlay)> {
         ("incoming", Overlay { touches: answer, ..headed(Heading::Rings(name())) }),
         ("talking", talking.clone()),
         ("talking-all", all),
+        ("reduced", Overlay { reduced: Some(Reduced::Heat), ..talking.clone() }),
         ("door open", headed(Heading::DoorOpen)),
         ("door shut", headed(Heading::DoorShut)),
         ("watching", headed(Heading::Watching(name()))),

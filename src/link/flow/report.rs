@@ -23,6 +23,32 @@ pub struct FlowReport {
     pub counts: Counts,
 }
 
+impl core::ops::AddAssign for Counts {
+    /// Of several flows together: what a station's numbers are made of, frames and fragments.
+    fn add_assign(&mut self, other: Counts) {
+        let fields: [fn(&mut Counts) -> &mut u64; 14] = [
+            |counts| &mut counts.frames_sent,
+            |counts| &mut counts.frames_refused,
+            |counts| &mut counts.frames_held,
+            |counts| &mut counts.frames_unsent,
+            |counts| &mut counts.frames_whole,
+            |counts| &mut counts.frames_incomplete,
+            |counts| &mut counts.frames_undecodable,
+            |counts| &mut counts.frames_stale,
+            |counts| &mut counts.frames_passed_over,
+            |counts| &mut counts.fragments_sent,
+            |counts| &mut counts.fragments_repeated,
+            |counts| &mut counts.fragments_received,
+            |counts| &mut counts.fragments_repaired,
+            |counts| &mut counts.freezes,
+        ];
+        let mut other = other;
+        for field in fields {
+            *field(self) += *field(&mut other);
+        }
+    }
+}
+
 /// Everything that a flow counts, from its start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {

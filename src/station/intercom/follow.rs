@@ -1,15 +1,17 @@
 //! What follows from the state: messages and media, tones, the screen, lamps and the journal.
 
+use super::house::Neighbour;
 use super::meeting::Meeting;
 use super::show::{self, Scene, Showing};
 use super::{Intercom, here};
 use crate::call::{CallEvent, State, Tone};
 use crate::card::Card;
 use crate::identity::PublicKey;
+use crate::media::Limit;
 use crate::panel::protocol::Happening;
 use crate::station::stages::fault;
 use crate::station::switchboard::Routes;
-use crate::station::view::NetView;
+use crate::station::view::{HouseView, NetView, PeerView};
 use crate::sys::calendar::LocalTime;
 use crate::time::{Duration, Instant};
 use crate::voice;
@@ -73,6 +75,7 @@ impl Intercom {
             _ => None,
         };
         let name = about.map_or_else(|| "somebody here".into(), |key| self.house.name_of(&key));
+        self.board.view.tally.note(event);
         if self.chronicle.note(now, event, &name)
             && let Some(looks) = &self.board.stages.looks
         {
@@ -127,6 +130,18 @@ impl Intercom {
             self.chronicle.flush(now, Some(picture.clone()), false);
         }
         self.chronicle.flush(now, None, false);
+    }
+
+    /// Has pictures follow what this board, and those who get them, can bear; tells when that changes.
+    pub(super) fn keep_pace(&mut self, now: Instant) {
+        let goes_there = |neighbour: &&Neighbour| self.board.routes().picture_to.contains(&neighbour.peer.link);
+        let peers = self.house.neighbours().iter().filter(goes_there).map(|neighbour| neighbour.peer.capacity);
+        let peers = peers.fold(Limit::NONE, Limit::lower);
+        for (way, change) in self.board.keep_pace(now, peers) {
+            let (pictures, step) = (way.to_string(), change.step.number());
+            let reason = change.cause.map(|cause| cause.to_string());
+            self.chronicle.publish(now, Happening::Load { pictures, step, reason });
+        }
     }
 
     /// Tells of faults, once for each change.
@@ -240,5 +255,28 @@ impl Intercom {
             ..NetView::default()
         };
         self.board.view.set_net(view);
+        let house = self.house_view(flow.loss_in, flow.loss_out);
+        self.board.view.set_house(house);
+    }
+
+    fn house_view(&mut self, loss_in: f32, loss_out: f32) -> HouseView {
+        let mut view = HouseView {
+            state: self.told_state.0.clone(),
+            loss_in,
+            loss_out,
+            devices: self.board.devices(),
+            steps: self.board.loads.steps(),
+            ..HouseView::default()
+        };
+        for neighbour in self.house.neighbours() {
+            let is_here = neighbour.peer.is_here();
+            let flow = self.board.endpoint.payloads(neighbour.peer.link).map(|flow| flow.report()).unwrap_or_default();
+            view.counts += flow.counts;
+            view.peers.push(PeerView { name: neighbour.name.clone(), is_here, rtt: flow.rtt.filter(|_| is_here) });
+        }
+        let stats = self.board.endpoint.stats();
+        (view.refused_datagrams, view.refused_strangers) = (stats.refused(), stats.refused_stranger.get());
+        (view.sent_bytes, view.received_bytes) = (stats.sent_bytes.get(), stats.received_bytes.get());
+        view
     }
 }

@@ -91,7 +91,7 @@ impl Intercom {
     pub fn start(config: Config, settings: IntercomConfig) -> Result<Intercom, String> {
         let now = clock::now();
         let said = |what: &'static str| move |error: io::Error| format!("cannot {what}: {error}");
-        let mut board = Switchboard::start(&config, Vec::new()).map_err(said("start the station"))?;
+        let mut board = Switchboard::start(&config, Vec::new(), settings.metrics).map_err(said("start the station"))?;
         let own = *board.endpoint.public_key();
         let mut house = House::load(&settings.state).map_err(|error| error.to_string())?;
         house.join(now, &mut board, &settings).map_err(said("look for stations"))?;
@@ -211,6 +211,7 @@ impl Intercom {
                 self.board.tell(&mut neighbour.peer);
             }
         }
+        self.keep_pace(now);
         self.note_faults(now);
         self.show(now);
         self.take_pictures(now);

@@ -6,6 +6,7 @@ use crate::find;
 use crate::identity::Entry;
 use crate::panel::PanelConfig;
 use crate::time::Duration;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 /// The settings of an intercom.
@@ -19,6 +20,8 @@ pub struct IntercomConfig {
     pub panel: PanelConfig,
     /// The control socket, and the group that may use it; none without one.
     pub control: Option<(PathBuf, Option<String>)>,
+    /// Where metrics are served; none: nowhere.
+    pub metrics: Option<SocketAddr>,
     /// How other stations are looked for; none: only where they were, and where the configuration says.
     pub find: Option<find::Config>,
     /// What holds for single stations of the address book.

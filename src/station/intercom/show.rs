@@ -149,6 +149,7 @@ impl Scene<'_> {
     fn overlay(&self) -> Overlay {
         let left = self.ends_at.map(|at| at.since(self.now)).filter(|left| *left <= REMAINING_SHOWN);
         Overlay {
+            reduced: self.station.board.loads.told(),
             volume_percent: self.volume_percent,
             remaining_seconds: left.map(|left| left.as_secs()),
             ..Overlay::default()

@@ -7,8 +7,10 @@ use crate::call::{Action, State};
 use crate::card::{Card, Fault, Idle, Note};
 use crate::device::Fault as DeviceFault;
 use crate::identity::PublicKey;
+use crate::load::STEP_LAST;
 use crate::panel::config::ButtonConfig;
-use crate::panel::protocol::{LinkStatus, MediaStatus, PeerRecord, Status};
+use crate::panel::protocol::{LinkStatus, MediaStatus, PeerRecord, ReducedStatus, Status};
+use crate::station::load::Way;
 use crate::station::stages::fault;
 use crate::station::view::View;
 use crate::stats::Snapshot;
@@ -112,6 +114,7 @@ impl Intercom {
             do_not_disturb: self.call.is_quiet(wall(local)),
             links,
             media: self.media_status(),
+            reduced: self.reduced(),
             faults: self.faults(),
         }
     }
@@ -128,6 +131,15 @@ impl Intercom {
             address: self.board.endpoint.address(link).map(|address| address.to_string()),
             rtt_ms: rtt.map(|rtt| rtt.as_secs_f32() * 1_000.0),
         }
+    }
+
+    fn reduced(&self) -> Vec<ReducedStatus> {
+        let of_way = |way: Way| {
+            let governor = self.board.loads.governor(way);
+            let reason = governor.cause()?.to_string();
+            Some(ReducedStatus { pictures: way.to_string(), step: governor.step().number(), of: STEP_LAST, reason })
+        };
+        Way::BOTH.into_iter().filter_map(of_way).collect()
     }
 
     fn media_status(&self) -> Option<MediaStatus> {

@@ -9,6 +9,7 @@ mod camera_frozen;
 mod camera_mjpeg;
 mod camera_unplugged;
 mod devices;
+mod hog;
 mod house;
 mod intercom;
 mod network_cut;
@@ -71,6 +72,7 @@ pub const ALL: &[Scenario] = &[
     scenario("pairing", 120, pairing::play, "two stations face to face pair by what they show"),
     scenario("house", 120, house::play, "three stations: the first to answer, do not disturb, a stranger"),
     scenario("unanswered", 180, unanswered::play, "an announcement, a look, and a call that is taken by itself"),
+    scenario("hog", 600, hog::play, "other programs take the core: less picture, and all of it again when they end"),
     scenario("strike_killed", 120, strike_killed::play, "a station is killed with its strike on, and in a call"),
     Scenario {
         under_systemd: true,
