@@ -10,6 +10,7 @@ mod completion;
 mod ctl;
 mod demo;
 mod devices;
+mod doctor;
 mod log;
 mod man;
 mod media;
@@ -72,6 +73,8 @@ enum Command {
     Devices,
     /// Read the configuration, print what it comes to, and try every device
     Check(check::Args),
+    /// Examine this station and its board: what is wrong, what it means, and what mends it
+    Doctor(doctor::Args),
     /// List, rename, limit and forget the stations of the address book
     Peers(peers::Args),
     /// Print calls, door releases and who was refused
@@ -134,6 +137,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Watch(args) => ctl::watch(args),
         Command::Devices => devices::run().map_err(|e| Failure::io("list the devices", &e)).map(|()| ExitCode::SUCCESS),
         Command::Check(args) => check::run(&args),
+        Command::Doctor(args) => doctor::run(&args),
         Command::Peers(args) => peers::run(args),
         Command::Log(args) => log::run(&args),
         Command::Man(args) => man::run(&args),
