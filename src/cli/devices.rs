@@ -14,6 +14,11 @@ use std::path::Path;
 /// # Errors
 /// What writing says.
 pub fn run() -> io::Result<()> {
+    io::stdout().write_all(report().as_bytes())
+}
+
+/// The lists.
+pub(super) fn report() -> String {
     let mut report = String::new();
     cameras(&mut report);
     sound_cards(&mut report);
@@ -21,7 +26,7 @@ pub fn run() -> io::Result<()> {
     framebuffers(&mut report);
     gpio_chips(&mut report);
     keyboards(&mut report);
-    io::stdout().write_all(report.as_bytes())
+    report
 }
 
 /// A section's head, or the sentence that it is empty.
@@ -251,13 +256,7 @@ mod tests {
 
     #[test]
     fn every_section_is_there_also_where_nothing_is() {
-        let mut report = String::new();
-        cameras(&mut report);
-        sound_cards(&mut report);
-        screens(&mut report);
-        framebuffers(&mut report);
-        gpio_chips(&mut report);
-        keyboards(&mut report);
+        let report = report();
         for title in ["Cameras (V4L2)", "Sound (ALSA)", "Screens (KMS)", "Framebuffers", "GPIO chips", "Keyboards"] {
             assert!(report.contains(title), "{report}");
         }

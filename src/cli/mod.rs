@@ -12,6 +12,7 @@ mod demo;
 mod devices;
 mod doctor;
 mod log;
+mod logging;
 mod man;
 mod media;
 mod pair;
@@ -126,7 +127,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };
-    log_to_stderr();
+    logging::start();
     let done = match cli.command {
         Command::Run(args) => run::run(&args),
         Command::Pair(args) => pair::run(&args),
@@ -162,19 +163,6 @@ fn print(text: &str) -> Result<(), Failure> {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(Failure::io("print", &error)),
         _ => Ok(()),
     }
-}
-
-/// Messages go to standard error; `VISAVIS_LOG=debug` shows more of them.
-fn log_to_stderr() {
-    use tracing_subscriber::EnvFilter;
-    let filter = EnvFilter::try_from_env("VISAVIS_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_target(false)
-        .without_time()
-        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
-        .init();
 }
 
 /// The machine's own name, as its installer set it.

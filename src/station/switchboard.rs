@@ -16,7 +16,7 @@ use crate::media::{Size, VideoCodec};
 use crate::stage::State;
 use crate::sys::wake::Wake;
 use crate::sys::{clock, poll};
-use crate::time::{Duration, Instant};
+use crate::time::{Duration, Instant, Seldom};
 use crate::wire::{Control, VideoState, bounded};
 use nix::poll::{PollFd, PollFlags};
 use std::io;
@@ -73,8 +73,8 @@ pub(super) struct Switchboard {
     /// What the last frame was that left, and that came.
     pub sent: Option<(VideoCodec, Size)>,
     pub received: Option<(VideoCodec, Size)>,
-    /// How often each device's state had changed when it was last logged.
-    logged: [u64; 4],
+    /// How often each device's state had changed when it was last logged; and how often that may be.
+    logged: [(u64, Seldom); 4],
     transmit: Vec<u8>,
 }
 
@@ -108,7 +108,7 @@ impl Switchboard {
             is_key_awaited: true,
             sent: None,
             received: None,
-            logged: [0; 4],
+            logged: Default::default(),
             transmit: vec![0; TRANSMIT_BYTES],
         })
     }
@@ -270,20 +270,23 @@ impl Switchboard {
         if let Some(name) = self.stages.ended() {
             return Err(format!("the {name} thread ended by itself"));
         }
-        let healths = &self.stages.healths;
+        let (now, healths) = (clock::now(), &self.stages.healths);
         let all = [&healths.camera, &healths.mic, &healths.screen, &healths.speaker];
-        for (last, (health, device)) in
+        for ((last, seldom), (health, device)) in
             self.logged.iter_mut().zip(all.into_iter().zip(["camera", "microphone", "screen", "loudspeaker"]))
         {
             let (state, changes) = health.get();
-            if core::mem::replace(last, changes) == changes {
+            if *last == changes || !seldom.may(now) {
+                // What changes too often to be logged is, as it is then, as soon as it may be.
                 continue;
             }
+            *last = changes;
             match state {
-                State::Faulty(fault) => tracing::warn!("{device}: {fault}"),
-                State::Working => tracing::info!("{device}: works"),
-                State::Starting => {}
+                State::Faulty(fault) => tracing::warn!(device, "{device}: {fault}"),
+                State::Working => tracing::info!(device, "{device}: works"),
+                State::Starting => continue,
             }
+            let _ = seldom.admit(now);
         }
         Ok(())
     }

@@ -6,6 +6,7 @@
 
 mod access;
 mod board;
+mod bundle;
 mod clock;
 mod devices;
 mod finding;
@@ -15,6 +16,7 @@ mod mdns;
 mod network;
 mod peers;
 mod power;
+mod scrub;
 mod service;
 mod storage;
 mod watchdog;
@@ -48,6 +50,10 @@ pub(super) struct Args {
     /// Print JSON
     #[arg(long)]
     json: bool,
+    /// Write what is found, with configuration, status and log, into one file to attach to a report, without secrets; `-`
+    /// prints it
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["json", "fix"])]
+    bundle: Option<PathBuf>,
     /// Turn off Wi-Fi's power saving, now and for good; asks before
     #[arg(long)]
     fix: bool,
@@ -153,6 +159,11 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let around = Arc::new(Around::new(args));
     let findings = examine(&around);
     let is_trouble = findings.iter().any(Finding::is_trouble);
+    if let Some(file) = &args.bundle {
+        bundle::write(file, &around, &findings).map_err(|e| Failure::io(&format!("write {}", file.display()), &e))?;
+        eprintln!("{}: read it, then attach it to your report", file.display());
+        return Ok(ExitCode::SUCCESS);
+    }
     if args.json {
         // Texts alone: this cannot fail.
         print(&(serde_json::to_string_pretty(&findings).expect("findings are valid JSON") + "\n"))?;

@@ -34,7 +34,7 @@ use crate::panel::socket::Server;
 use crate::sys::calendar::{LocalTime, local_time, unix_ms};
 use crate::sys::clock;
 use crate::sys::wake::Stop;
-use crate::time::{Duration, Instant, earliest};
+use crate::time::{Duration, Instant, Seldom, earliest};
 use nix::poll::PollFlags;
 use std::io;
 use std::os::fd::AsFd;
@@ -64,6 +64,8 @@ pub struct Intercom {
     told_state: (String, Vec<PublicKey>),
     told_faults: Vec<String>,
     told_strangers: u64,
+    /// Stations that came from another address.
+    roamed: Seldom,
     pace: Pace,
     /// The share of our datagrams that whoever is shown misses.
     loss: f32,
@@ -110,6 +112,7 @@ impl Intercom {
             told_state: ("idle".into(), Vec::new()),
             told_faults: Vec::new(),
             told_strangers: 0,
+            roamed: Seldom::default(),
             pace: Pace::new(now, &board.view),
             loss: 0.0,
             manner: Manner { language: settings.language, touch: false },
