@@ -261,3 +261,46 @@ fn a_report_has_all_that_helps_and_nothing_that_is_private() {
         assert!(!report.contains(secret), "{secret} is in the report:\n{report}");
     }
 }
+
+#[test]
+fn where_standard_error_is_the_journal_messages_go_there_with_fields() {
+    let permitted = Command::new("unshare").args(["--map-root-user", "--mount", "true"]).output();
+    if !permitted.is_ok_and(|output| output.status.success()) {
+        eprintln!("SKIPPED: this system permits no mount namespaces (unshare --map-root-user --mount)");
+        return;
+    }
+    let house = House::new("journal");
+    let port = 20_000 + std::process::id() % 10_000;
+    let file = house.write("station.toml", &format!("{WORKING}[station]\nport = {port}\nfind = false\n"));
+    let journal = std::os::unix::net::UnixDatagram::bind(house.0.join("socket")).unwrap();
+    journal.set_read_timeout(Some(std::time::Duration::from_secs(30))).unwrap();
+    let printed = fs::File::create(house.0.join("stderr")).unwrap();
+    let stream = printed.metadata().unwrap();
+    let (device, inode) = (std::os::unix::fs::MetadataExt::dev(&stream), std::os::unix::fs::MetadataExt::ino(&stream));
+    // In its own view of the file system, the journal's socket is ours.
+    let script = "mount -t tmpfs none /run && mkdir -p /run/systemd/journal && mount --bind \"$1\" /run/systemd/journal && \
+                  shift && exec \"$@\"";
+    let mut station = Command::new("unshare")
+        .args(["--map-root-user", "--mount", "sh", "-c", script, "sh"])
+        .arg(&house.0)
+        .args([env!("CARGO_BIN_EXE_visavis"), "run", "--config", &file, "--socket"])
+        .arg(house.0.join("control.sock"))
+        .env("STATE_DIRECTORY", &house.0)
+        .env("JOURNAL_STREAM", format!("{device}:{inode}"))
+        .stderr(printed)
+        .spawn()
+        .unwrap();
+    let mut message = vec![0; 64 << 10];
+    let told = std::iter::from_fn(|| {
+        let count = journal.recv(&mut message).ok()?;
+        Some(String::from_utf8_lossy(&message[..count]).into_owned())
+    });
+    let camera = told.into_iter().find(|text| text.contains("camera: works"));
+    let _ = station.kill();
+    let _ = station.wait();
+    let camera = camera.unwrap_or_else(|| panic!("{}", fs::read_to_string(house.0.join("stderr")).unwrap()));
+    for field in ["VISAVIS_DEVICE", "PRIORITY", "SYSLOG_IDENTIFIER"] {
+        assert!(camera.contains(field), "{field}: {camera}");
+    }
+    assert_eq!(fs::read_to_string(house.0.join("stderr")).unwrap(), "", "nothing is said twice");
+}

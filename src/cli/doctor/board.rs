@@ -3,6 +3,7 @@
 use super::Around;
 use super::finding::Finding;
 use super::machine::Machine;
+use super::peers::lasting;
 use super::power::is_pi;
 use crate::device::screen::ScreenSpec;
 
@@ -10,6 +11,8 @@ use crate::device::screen::ScreenSpec;
 const CONFIGURATIONS: [&str; 2] = ["/boot/firmware/config.txt", "/boot/config.txt"];
 /// The kernel's GPIO interface that buttons, lamps and strikes need (uAPI v2).
 const KERNEL_MIN: (u32, u32) = (5, 10);
+/// A board that was started within the hour may have been so by hand.
+const LONG_UP_S: u64 = 3_600;
 /// Contiguous memory for two 1080p screens, and as many pictures of the camera.
 const CMA_KIB_MIN: i64 = 64 << 10;
 /// With less than this the firmware starts without its codecs and cameras (start_cd.elf).
@@ -17,8 +20,8 @@ const GPU_MEMORY_MIB_MIN: u32 = 64;
 
 pub(super) fn look(around: &Around) -> Vec<Finding> {
     let machine = &around.machine;
-    let mut findings: Vec<Finding> =
-        kernel(&machine.text("/proc/sys/kernel/osrelease").unwrap_or_default()).into_iter().collect();
+    let release = machine.text("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let mut findings = vec![kernel(&release), uptime(&machine.text("/proc/uptime").unwrap_or_default())];
     if around.config.as_ref().is_ok_and(|config| config.door.line.is_some()) {
         findings.extend(strike(machine));
     }
@@ -32,18 +35,29 @@ pub(super) fn look(around: &Around) -> Vec<Finding> {
     findings
 }
 
-fn kernel(release: &str) -> Option<Finding> {
+fn kernel(release: &str) -> Finding {
     let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(str::parse::<u32>);
     let (Some(Ok(major)), Some(Ok(minor))) = (numbers.next(), numbers.next()) else {
-        return Some(Finding::unseen("kernel", "its version", format!("it says {release:?}")));
+        return Finding::unseen("kernel", "its version", format!("it says {release:?}"));
     };
-    Some(if (major, minor) >= KERNEL_MIN {
-        Finding::good("kernel", format!("Linux {release}"))
-    } else {
-        Finding::wrong("kernel", format!("Linux {release} is too old"))
-            .because("Buttons, lamps and the door's strike do not work before 5.10.")
-            .mend("sudo apt full-upgrade && sudo reboot, or a newer Raspberry Pi OS on the card")
-    })
+    if (major, minor) >= KERNEL_MIN {
+        return Finding::good("kernel", format!("Linux {release}"));
+    }
+    Finding::wrong("kernel", format!("Linux {release} is too old"))
+        .because("Buttons, lamps and the door's strike do not work before 5.10.")
+        .mend("sudo apt full-upgrade && sudo reboot, or a newer Raspberry Pi OS on the card")
+}
+
+/// How long the board has been up, out of /proc/uptime: one that nobody started has had no power, or hung.
+fn uptime(text: &str) -> Finding {
+    let seconds = text.split('.').next().and_then(|seconds| seconds.parse::<u64>().ok()).unwrap_or(0);
+    let what = format!("it was started {} ago", lasting(seconds));
+    if seconds >= LONG_UP_S {
+        return Finding::good("board", what);
+    }
+    Finding::note("board", what)
+        .because("If nobody did that, its power failed, or its watchdog found it hanging.")
+        .mend("journalctl --list-boots")
 }
 
 fn strike(machine: &Machine) -> Option<Finding> {
@@ -219,10 +233,12 @@ mod tests {
 
     #[test]
     fn kernels_are_compared_by_number() {
-        let severity = |release| kernel(release).unwrap().severity;
+        let severity = |release| kernel(release).severity;
         assert_eq!(severity("6.12.47+rpt-rpi-v8"), Severity::Good);
         assert_eq!(severity("5.10.0-8-arm64"), Severity::Good);
         assert_eq!(severity("5.4.83-v7+"), Severity::Wrong);
         assert_eq!(severity("unknown"), Severity::Unseen);
+        assert_eq!(uptime("350735.47 234388.90"), Finding::good("board", "it was started 4 days ago"));
+        assert_eq!(uptime("312.10 600.00").severity, Severity::Note);
     }
 }

@@ -79,10 +79,13 @@ fn text(around: &Around, findings: &[Finding]) -> String {
     let scrub = scrub(around);
     let machine = &around.machine;
     let file = |path: &str| machine.text(path).unwrap_or_default();
-    let status = around.station.as_ref().map_or_else(Clone::clone, |status| {
-        // Its fields are numbers and texts: nothing in it fails to be JSON.
-        serde_json::to_string_pretty(status).unwrap_or_default()
-    });
+    let status = around.station.as_ref().map_or_else(
+        |silence| silence.why.clone(),
+        |status| {
+            // Its fields are numbers and texts: nothing in it fails to be JSON.
+            serde_json::to_string_pretty(status).unwrap_or_default()
+        },
+    );
     let unit = machine.answer("systemctl", &["show", "visavis.service"]);
     let lines = LINES_MAX.to_string();
     let log = machine.answer("journalctl", &["--unit=visavis", "--no-pager", "--output=short-iso", "--lines", &lines]);
@@ -168,6 +171,7 @@ fn versions(around: &Around) -> String {
     let file = |path: &str| around.machine.text(path).unwrap_or_default();
     let system = file("/etc/os-release");
     let system = system.lines().find_map(|line| line.strip_prefix("PRETTY_NAME=")).unwrap_or_default();
+    let system = system.trim_matches('"');
     let memory = file("/proc/meminfo");
     let memory: Vec<&str> = memory
         .lines()

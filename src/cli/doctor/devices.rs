@@ -25,25 +25,50 @@ pub(super) fn look(around: &Around) -> Vec<Finding> {
     findings
 }
 
+/// Each device, what the household misses without it, and what to do.
+const DEVICES: [(&str, &str, &str); 5] = [
+    (
+        "camera",
+        "Others do not see who is here.",
+        "Plug the camera in, or say which: [camera] device in /etc/visavis/station.toml\nvisavis devices",
+    ),
+    (
+        "screen",
+        "Nobody is seen here, and nothing is shown.",
+        "Connect a screen; where there is to be none: [screen] device = \"none\"\nvisavis devices",
+    ),
+    (
+        "microphone",
+        "Others do not hear this station.",
+        "Plug a microphone in, or say which: [microphone] device in /etc/visavis/station.toml\nvisavis devices",
+    ),
+    (
+        "loudspeaker",
+        "Others are not heard here, and it does not ring.",
+        "Plug a loudspeaker in, or say which: [loudspeaker] device in /etc/visavis/station.toml\nvisavis devices",
+    ),
+    ("", "It does nothing until that is mended.", "See what there is, and what it lacks: visavis devices"),
+];
+
+/// A device that lacks something; `words` begin with what it is.
+fn lacking(words: String) -> Finding {
+    let known = DEVICES.iter().find(|(device, ..)| words.starts_with(device));
+    let (_, why, remedy) = known.copied().unwrap_or_default();
+    Finding::wrong(SUBJECT, words).because(why).mend(remedy)
+}
+
 /// What the station itself reports; each fault says what would help.
 fn faults(faults: &[String]) -> Vec<Finding> {
     if faults.is_empty() {
         return vec![Finding::good(SUBJECT, "the station finds no fault with camera, screen, sound or lines")];
     }
-    let finding = |fault: &String| {
-        Finding::wrong(SUBJECT, fault.clone())
-            .because("The station works without it, and looks for it again by itself.")
-            .mend("visavis devices   # lists what there is, and what each thing lacks")
-    };
-    faults.iter().map(finding).collect()
+    faults.iter().cloned().map(lacking).collect()
 }
 
 fn tried(config: &Config) -> Vec<Finding> {
     let finding = |(what, probed): (String, Result<String, String>)| match probed {
         Ok(outcome) => Finding::good(SUBJECT, format!("{what}: {outcome}")),
-        Err(lack) => Finding::wrong(SUBJECT, format!("{what}: {lack}"))
-            .because("The station would work without it, and look for it again by itself.")
-            .mend("visavis devices   # lists what there is, and what each thing lacks"),
+        Err(lack) => lacking(format!("{what}: {lack}")),
     };
     check::probe(config).into_iter().map(finding).collect()
 }

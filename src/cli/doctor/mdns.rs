@@ -42,15 +42,12 @@ pub(super) fn look(around: &Around) -> Vec<Finding> {
 
 /// Who speaks of the service.
 fn heard(own: &[Ipv4Addr]) -> io::Result<BTreeSet<Ipv4Addr>> {
-    let fd = socket(AddressFamily::Inet, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None)?;
-    setsockopt(&fd, sockopt::ReuseAddr, &true)?;
-    setsockopt(&fd, sockopt::ReusePort, &true)?;
-    bind(fd.as_raw_fd(), &SockaddrIn::from(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, PORT)))?;
-    let socket = UdpSocket::from(fd);
+    let socket = bound(Ipv4Addr::UNSPECIFIED)?;
     for address in own {
         socket.join_multicast_v4(&GROUP, address)?;
+        // From an address of its own a question leaves by that interface, whatever the routes say.
+        bound(*address)?.send_to(&question(), (GROUP, PORT))?;
     }
-    socket.send_to(&question(), (GROUP, PORT))?;
     let until = Instant::now() + LISTEN;
     let (mut speakers, mut packet) = (BTreeSet::new(), vec![0; PACKET_BYTES_MAX]);
     for _ in 0..PACKETS_MAX {
@@ -70,6 +67,15 @@ fn heard(own: &[Ipv4Addr]) -> io::Result<BTreeSet<Ipv4Addr>> {
         }
     }
     Ok(speakers)
+}
+
+/// A socket at the port, beside others.
+fn bound(address: Ipv4Addr) -> io::Result<UdpSocket> {
+    let fd = socket(AddressFamily::Inet, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None)?;
+    setsockopt(&fd, sockopt::ReuseAddr, &true)?;
+    setsockopt(&fd, sockopt::ReusePort, &true)?;
+    bind(fd.as_raw_fd(), &SockaddrIn::from(SocketAddrV4::new(address, PORT)))?;
+    Ok(UdpSocket::from(fd))
 }
 
 /// A question for the service's instances: PTR, IN.

@@ -24,7 +24,7 @@ mod wifi;
 
 use super::ctl::{SocketArg, ask};
 use super::state::State;
-use super::{EX_IOERR, Failure, print};
+use super::{EX_IOERR, EX_UNAVAILABLE, Failure, print};
 use crate::config::{CONFIG_FILE, Config};
 use crate::device::screen::ScreenSpec;
 use crate::panel::protocol::{Answer, Request, Status};
@@ -96,9 +96,17 @@ struct Around {
     /// Where the station's key, book and journal are.
     state: Option<PathBuf>,
     /// What the station that runs here says, or why it says nothing.
-    station: Result<Box<Status>, String>,
+    station: Result<Box<Status>, Silence>,
     /// The unit, where systemd answers.
     unit: Option<Unit>,
+}
+
+/// Why no station answers.
+#[derive(Debug)]
+struct Silence {
+    why: String,
+    /// One is there, and stands still.
+    is_stuck: bool,
 }
 
 impl Around {
@@ -126,7 +134,8 @@ impl Around {
 
     /// Whether a station runs, as far as it can be told.
     fn runs(&self) -> bool {
-        self.station.is_ok() || self.unit.as_ref().is_some_and(Unit::is_active)
+        let answers = self.station.as_ref().map_or_else(|silence| silence.is_stuck, |_| true);
+        answers || self.unit.as_ref().is_some_and(Unit::is_active)
     }
 }
 
@@ -135,15 +144,16 @@ fn is_denied(path: &Path) -> bool {
 }
 
 /// How the station is, by its own account.
-fn asked(socket: &SocketArg) -> Result<Box<Status>, String> {
+fn asked(socket: &SocketArg) -> Result<Box<Status>, Silence> {
     let socket = socket.clone();
     let answer = given(move || ask(&socket, &Request::Status)).recv_timeout(LOOK_WITHIN);
-    match answer {
-        Ok(Ok((_, Answer::Status(status)))) => Ok(status),
-        Ok(Ok(_)) => Err("the station answers something else: it is of another version".into()),
-        Ok(Err(failure)) => Err(failure.message),
-        Err(_) => Err("the station does not answer: sudo systemctl restart visavis".into()),
-    }
+    let (why, is_stuck) = match answer {
+        Ok(Ok((_, Answer::Status(status)))) => return Ok(status),
+        Ok(Ok(_)) => ("it answers something else: it is of another version".into(), true),
+        Ok(Err(failure)) => (failure.message, failure.status != EX_UNAVAILABLE),
+        Err(_) => ("it does not answer".into(), true),
+    };
+    Err(Silence { why, is_stuck })
 }
 
 /// What `work` will have come to, on a thread of its own. One that hangs ends with the process.
@@ -161,7 +171,9 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let is_trouble = findings.iter().any(Finding::is_trouble);
     if let Some(file) = &args.bundle {
         bundle::write(file, &around, &findings).map_err(|e| Failure::io(&format!("write {}", file.display()), &e))?;
-        eprintln!("{}: read it, then attach it to your report", file.display());
+        if file != Path::new("-") {
+            eprintln!("{}: read it, then attach it to your report", file.display());
+        }
         return Ok(ExitCode::SUCCESS);
     }
     if args.json {
@@ -172,9 +184,8 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
     }
     if args.fix {
         let done = wifi::fix(&around.machine, |question| args.yes || is_agreed(question));
-        for line in done.map_err(|message| Failure { status: EX_IOERR, message })? {
-            eprintln!("{line}");
-        }
+        let done = done.map_err(|message| Failure { status: EX_IOERR, message })?;
+        eprintln!("{}", if done.is_empty() { "Nothing was changed.".into() } else { done.join("\n") });
     }
     Ok(if is_trouble { ExitCode::from(1) } else { ExitCode::SUCCESS })
 }

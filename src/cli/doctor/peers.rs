@@ -9,8 +9,17 @@ const SUBJECT: &str = "stations";
 pub(super) fn look(around: &Around) -> Vec<Finding> {
     match &around.station {
         Ok(status) => examine(status),
-        Err(why) => vec![Finding::unseen(SUBJECT, "the other stations", why.clone())],
+        Err(silence) => vec![unasked(&silence.why, silence.is_stuck)],
     }
+}
+
+fn unasked(why: &str, is_stuck: bool) -> Finding {
+    if !is_stuck {
+        return Finding::unseen(SUBJECT, "the other stations", why);
+    }
+    Finding::wrong("station", format!("the station runs, and stands still: {why}"))
+        .because("Nobody can ring, or be rung.")
+        .mend("sudo systemctl restart visavis")
 }
 
 fn examine(status: &Status) -> Vec<Finding> {
@@ -38,7 +47,8 @@ fn link(link: &LinkStatus) -> Finding {
         .mend(format!("See whether {name} has power and network; on it: visavis doctor{ping}"))
 }
 
-fn lasting(seconds: u64) -> String {
+/// A time in the unit that people would say it in.
+pub(super) fn lasting(seconds: u64) -> String {
     match seconds {
         0..120 => format!("{seconds} s"),
         120..7_200 => format!("{} min", seconds / 60),
@@ -66,5 +76,9 @@ mod tests {
         assert_eq!(findings[1].what, "door has not been reached for 3 h; it was last at 192.0.2.7:10087");
         assert!(findings[1].remedy.ends_with("ping -c 3 192.0.2.7"));
         assert_eq!(examine(&Status::default())[0].severity, Severity::Note);
+        assert_eq!(
+            [unasked("none", false).severity, unasked("late", true).severity],
+            [Severity::Unseen, Severity::Wrong]
+        );
     }
 }
