@@ -24,7 +24,7 @@
 //!
 //! | room | what it is | may use |
 //! |---|---|---|
-//! | [`time`] | `Instant`, 32-bit unwrapping | – |
+//! | [`time`] | `Instant`, 32-bit unwrapping, what is said seldom | – |
 //! | [`media`] | what flows: pictures, encoded frames, sound packets, quality `Level`, `Limit` | time |
 //! | [`load`] | what the board can bear: steps down by heat and work, and up again | media, time |
 //! | [`ring`] | `pool` (leases), `fifo`, `mailbox` | – |

@@ -128,6 +128,51 @@ impl Unwrap32 {
     }
 }
 
+/// How often something may be said that can happen for ever: a device that comes and goes, a peer that asks again and again.
+///
+/// A few times in a minute each is said; the rest are counted, and told with the next one that is.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Seldom {
+    /// When the minute began; `None` before the first.
+    began_at: Option<Instant>,
+    said: u32,
+    unsaid: u64,
+}
+
+/// How many were not said before this one; `Display` is empty for none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unsaid(u64);
+
+impl Seldom {
+    /// Times in one minute: what a person does by hand is all said.
+    pub const SAID_MAX: u32 = 5;
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    /// Whether it is said now, with how many were not.
+    pub fn admit(&mut self, now: Instant) -> Option<Unsaid> {
+        if self.began_at.is_none_or(|began_at| now.since(began_at) >= Self::MINUTE) {
+            (self.began_at, self.said) = (Some(now), 0);
+        }
+        if self.said == Self::SAID_MAX {
+            self.unsaid = self.unsaid.saturating_add(1);
+            return None;
+        }
+        self.said += 1;
+        Some(Unsaid(core::mem::take(&mut self.unsaid)))
+    }
+
+    /// Whether [`Seldom::admit`] would say it; nothing is counted.
+    pub fn may(&self, now: Instant) -> bool {
+        self.said < Self::SAID_MAX || self.began_at.is_none_or(|began_at| now.since(began_at) >= Self::MINUTE)
+    }
+}
+
+impl core::fmt::Display for Unsaid {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        if self.0 == 0 { Ok(()) } else { write!(f, " ({} like it were not logged)", self.0) }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -153,5 +198,15 @@ mod tests {
         assert_eq!(Instant::ZERO - Duration::from_secs(1), Instant::ZERO);
         assert_eq!((Instant::from_nanos(u64::MAX) + Duration::from_secs(1)).as_nanos(), u64::MAX);
         assert_eq!(Instant::from_millis(3).signed_since(Instant::from_millis(5)), -2_000_000);
+    }
+
+    #[test]
+    fn what_happens_for_ever_is_said_a_few_times_a_minute_and_counted() {
+        let mut seldom = Seldom::default();
+        let at = |second: u64| Instant::from_millis(second * 1_000);
+        let said: Vec<String> = (0..600).filter_map(|s| seldom.admit(at(s)).map(|unsaid| unsaid.to_string())).collect();
+        assert_eq!(said.len(), 50);
+        assert_eq!([said[0].as_str(), &said[4], &said[5]], ["", "", " (55 like it were not logged)"]);
+        assert!(!seldom.may(at(599)) && seldom.may(at(600)));
     }
 }

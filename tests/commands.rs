@@ -188,3 +188,119 @@ fn every_subcommand_has_its_man_page() {
         assert!(page.contains(".SH SYNOPSIS"), "{page}");
     }
 }
+
+#[test]
+fn the_doctor_examines_any_machine_and_tells_scripts_what_is_wrong() {
+    let house = House::with_peers("doctor");
+    let file = house.write("station.toml", &format!("{WORKING}[station]\nfind = false\n"));
+    let socket = house.0.join("no-station.sock").display().to_string();
+    let common = ["doctor", "--config", &file, "--socket", &socket];
+    let json = house.visavis(&[&common[..], &["--json"]].concat());
+    let findings: Vec<serde_json::Value> = serde_json::from_str(&json.printed()).unwrap();
+    let is_trouble = |finding: &serde_json::Value| finding["severity"] == "wrong" || finding["severity"] == "poor";
+    assert_eq!(json.status(), i32::from(findings.iter().any(is_trouble)), "{}", json.printed());
+    let about = |subject: &str| findings.iter().filter(|finding| finding["subject"] == subject).collect::<Vec<_>>();
+    assert_eq!(about("configuration")[0]["severity"], "good");
+    assert!(
+        about("devices").iter().any(|finding| finding["what"].as_str().unwrap().starts_with("camera pattern: works"))
+    );
+    assert!(!about("storage").is_empty() && !about("clock").is_empty() && !about("kernel").is_empty());
+    for finding in &findings {
+        assert!(!is_trouble(finding) || finding["remedy"].is_string(), "trouble without a remedy: {finding}");
+    }
+
+    let wrong = house.write("wrong.toml", "[camera]\nsiez = '640x480'\n");
+    let words = house.visavis(&["doctor", "--config", &wrong, "--socket", &socket]);
+    assert_eq!(words.status(), 1);
+    assert!(words.printed().contains("wrong.toml, line 2, column 1: camera.siez"), "{}", words.printed());
+}
+
+#[test]
+fn a_report_has_all_that_helps_and_nothing_that_is_private() {
+    let house = House::with_peers("bundle");
+    SecretKey::load_or_create(&house.0, visavis::identity::system_random).unwrap();
+    let text = format!(
+        "{WORKING}without = 1\n[station]\nname = 'Mustermann'\nfind = false\n[[peer]]\nname = 'kitchen'\naddress = \
+         'kitchen.mustermann.example'\n[[button]]\nline = 'GPIO17'\nshort = 'ring front door'\n"
+    )
+    .replace("without = 1\n", "");
+    let file = house.write("station.toml", &text);
+    let mut journal = Journal::start(&house.0).unwrap();
+    journal.record(Record::new(1_764_000_000_000, What::MissedCall, "front door"), Some(Still::Jpeg(b"jpeg".to_vec())));
+    drop(journal);
+    let (report, socket) = (house.0.join("report.txt"), house.0.join("no-station.sock"));
+    let (report, socket) = (report.to_str().unwrap(), socket.to_str().unwrap());
+    let ended = house.visavis(&["doctor", "--config", &file, "--socket", socket, "--bundle", report]);
+    assert_eq!(ended.status(), 0, "{}", ended.complained());
+    let mode = std::os::unix::fs::PermissionsExt::mode(&fs::metadata(report).unwrap().permissions());
+    assert_eq!(mode & 0o777, 0o600, "for who wrote it, until they send it");
+    let report = fs::read_to_string(report).unwrap();
+    for wanted in
+        ["==== findings ====", "==== log ====", "missed-call", "Linux version", "device = \"pattern\"", "GPIO17"]
+    {
+        assert!(report.contains(wanted), "{wanted} is missing:\n{report}");
+    }
+    let key = fs::read_to_string(house.0.join("identity.key")).unwrap();
+    let key = key.trim().rsplit(' ').next().unwrap();
+    let kitchen = SecretKey::from_bytes([1; 32]).public();
+    let (long, short) = (kitchen.to_string(), format!("{kitchen:#}"));
+    let private = [
+        key,
+        &key[..16],
+        &long,
+        &short,
+        "kitchen",
+        "front door",
+        "Mustermann",
+        "mustermann",
+        "192.0.2.7",
+        "attic",
+        "00000001.jpg",
+    ];
+    for secret in private {
+        assert!(!report.contains(secret), "{secret} is in the report:\n{report}");
+    }
+}
+
+#[test]
+fn where_standard_error_is_the_journal_messages_go_there_with_fields() {
+    let permitted = Command::new("unshare").args(["--map-root-user", "--mount", "true"]).output();
+    if !permitted.is_ok_and(|output| output.status.success()) {
+        eprintln!("SKIPPED: this system permits no mount namespaces (unshare --map-root-user --mount)");
+        return;
+    }
+    let house = House::new("journal");
+    let port = 20_000 + std::process::id() % 10_000;
+    let file = house.write("station.toml", &format!("{WORKING}[station]\nport = {port}\nfind = false\n"));
+    let journal = std::os::unix::net::UnixDatagram::bind(house.0.join("socket")).unwrap();
+    journal.set_read_timeout(Some(std::time::Duration::from_secs(30))).unwrap();
+    let printed = fs::File::create(house.0.join("stderr")).unwrap();
+    let stream = printed.metadata().unwrap();
+    let (device, inode) = (std::os::unix::fs::MetadataExt::dev(&stream), std::os::unix::fs::MetadataExt::ino(&stream));
+    // In its own view of the file system, the journal's socket is ours.
+    let script = "mount -t tmpfs none /run && mkdir -p /run/systemd/journal && mount --bind \"$1\" /run/systemd/journal && \
+                  shift && exec \"$@\"";
+    let mut station = Command::new("unshare")
+        .args(["--map-root-user", "--mount", "sh", "-c", script, "sh"])
+        .arg(&house.0)
+        .args([env!("CARGO_BIN_EXE_visavis"), "run", "--config", &file, "--socket"])
+        .arg(house.0.join("control.sock"))
+        .env("STATE_DIRECTORY", &house.0)
+        .env("JOURNAL_STREAM", format!("{device}:{inode}"))
+        .stderr(printed)
+        .spawn()
+        .unwrap();
+    let mut message = vec![0; 64 << 10];
+    let told = std::iter::from_fn(|| {
+        let count = journal.recv(&mut message).ok()?;
+        Some(String::from_utf8_lossy(&message[..count]).into_owned())
+    });
+    let camera = told.into_iter().find(|text| text.contains("camera: works"));
+    let _ = station.kill();
+    let _ = station.wait();
+    let camera = camera.unwrap_or_else(|| panic!("{}", fs::read_to_string(house.0.join("stderr")).unwrap()));
+    for field in ["VISAVIS_DEVICE", "PRIORITY", "SYSLOG_IDENTIFIER"] {
+        assert!(camera.contains(field), "{field}: {camera}");
+    }
+    assert_eq!(fs::read_to_string(house.0.join("stderr")).unwrap(), "", "nothing is said twice");
+}

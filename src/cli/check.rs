@@ -62,7 +62,7 @@ fn remark(report: &mut String, text: &str) {
 }
 
 /// Tries everything that the configuration names, and says how each came out.
-fn probe(config: &Config) -> Vec<(String, Probed)> {
+pub(super) fn probe(config: &Config) -> Vec<(String, Probed)> {
     let media = config.media(|| CameraSpec::V4l2(first_camera()));
     let mut probed = vec![
         (format!("camera {}", media.camera), camera(&media)),

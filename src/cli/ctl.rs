@@ -11,7 +11,7 @@ use std::process::ExitCode;
 /// The station refused: the shell's "no".
 const REFUSED: u8 = 1;
 
-#[derive(clap::Args, Debug)]
+#[derive(clap::Args, Clone, Debug)]
 pub(super) struct SocketArg {
     /// The station's control socket, where it is not at its usual place
     #[arg(long, value_name = "PATH")]

@@ -15,6 +15,11 @@ use std::path::Path;
 /// # Errors
 /// What writing says.
 pub fn run() -> io::Result<()> {
+    io::stdout().write_all(report().as_bytes())
+}
+
+/// The lists.
+pub(super) fn report() -> String {
     let mut report = String::new();
     cameras(&mut report);
     codecs(&mut report, &m2m::list());
@@ -23,7 +28,7 @@ pub fn run() -> io::Result<()> {
     framebuffers(&mut report);
     gpio_chips(&mut report);
     keyboards(&mut report);
-    io::stdout().write_all(report.as_bytes())
+    report
 }
 
 /// A section's head, or the sentence that it is empty.
@@ -276,14 +281,7 @@ mod tests {
 
     #[test]
     fn every_section_is_there_also_where_nothing_is() {
-        let mut report = String::new();
-        cameras(&mut report);
-        codecs(&mut report, &m2m::list());
-        sound_cards(&mut report);
-        screens(&mut report);
-        framebuffers(&mut report);
-        gpio_chips(&mut report);
-        keyboards(&mut report);
+        let report = report();
         for title in [
             "Cameras (V4L2)",
             "Video codecs",

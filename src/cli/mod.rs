@@ -11,7 +11,9 @@ mod completion;
 mod ctl;
 mod demo;
 mod devices;
+mod doctor;
 mod log;
+mod logging;
 mod man;
 mod media;
 mod pair;
@@ -76,6 +78,8 @@ enum Command {
     Devices,
     /// Read the configuration, print what it comes to, and try every device
     Check(check::Args),
+    /// Examine this station and its board: what is wrong, what it means, and what mends it
+    Doctor(doctor::Args),
     /// List, rename, limit and forget the stations of the address book
     Peers(peers::Args),
     /// Print calls, door releases and who was refused
@@ -127,7 +131,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };
-    log_to_stderr();
+    logging::start();
     let done = match cli.command {
         Command::Run(args) => run::run(&args),
         Command::Pair(args) => pair::run(&args),
@@ -138,6 +142,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Watch(args) => ctl::watch(args),
         Command::Devices => devices::run().map_err(|e| Failure::io("list the devices", &e)).map(|()| ExitCode::SUCCESS),
         Command::Check(args) => check::run(&args),
+        Command::Doctor(args) => doctor::run(&args),
         Command::Peers(args) => peers::run(args),
         Command::Log(args) => log::run(&args),
         Command::Man(args) => man::run(&args),
@@ -162,19 +167,6 @@ fn print(text: &str) -> Result<(), Failure> {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(Failure::io("print", &error)),
         _ => Ok(()),
     }
-}
-
-/// Messages go to standard error; `VISAVIS_LOG=debug` shows more of them.
-fn log_to_stderr() {
-    use tracing_subscriber::EnvFilter;
-    let filter = EnvFilter::try_from_env("VISAVIS_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_target(false)
-        .without_time()
-        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
-        .init();
 }
 
 /// The machine's own name, as its installer set it.

@@ -8,7 +8,7 @@ mod client;
 mod queue;
 
 use super::protocol::{Answer, Event, FrameError, REQUEST_BYTES_MAX, Reply, Request};
-use crate::time::{Duration, Instant, earliest};
+use crate::time::{Duration, Instant, Seldom, earliest};
 use client::{Client, Role};
 use core::fmt;
 use nix::errno::Errno;
@@ -80,6 +80,7 @@ pub struct Server {
     next_id: u64,
     /// Not before then is anybody accepted.
     accept_at: Instant,
+    accept_failed: Seldom,
 }
 
 impl Server {
@@ -113,7 +114,14 @@ impl Server {
             let _ = fs::remove_file(path);
             fail(format!("cannot give it to group {}: {e}; the station's user must be a member", group.unwrap_or("-")))
         })?;
-        Ok(Server { listener, path: path.into(), clients: Vec::new(), next_id: 0, accept_at: Instant::ZERO })
+        Ok(Server {
+            listener,
+            path: path.into(),
+            clients: Vec::new(),
+            next_id: 0,
+            accept_at: Instant::ZERO,
+            accept_failed: Seldom::default(),
+        })
     }
 
     /// What to poll, and for what; another set after each turn.
@@ -178,7 +186,9 @@ impl Server {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return,
                 Err(error) if error.kind() == ErrorKind::ConnectionAborted => continue,
                 Err(error) => {
-                    tracing::warn!("control socket: nobody can connect (accept): {error}");
+                    if let Some(unsaid) = self.accept_failed.admit(now) {
+                        tracing::warn!("control socket: nobody can connect (accept): {error}{unsaid}");
+                    }
                     self.accept_at = now + ACCEPT_PAUSE;
                     return;
                 }

@@ -140,7 +140,8 @@ impl Capture {
         let mut counted = SourceCounts::default();
         let mut working = false;
         let format = camera.format();
-        tracing::info!(camera = camera.name(), pixel = %format.pixel, size = %format.size, millihertz = format.millihertz, "open");
+        let hertz = f64::from(format.millihertz) / 1_000.0;
+        tracing::info!(device = "camera", "{}: open; {} {}, {hertz} Hz", camera.name(), format.pixel, format.size);
         loop {
             let Wait { fd, at } = camera.wait();
             let [stop, bell] =

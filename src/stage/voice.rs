@@ -15,7 +15,7 @@ use crate::stats::{Counter, Histogram};
 use crate::sys::poll::{self, Wait};
 use crate::sys::wake::Wake;
 use crate::sys::{clock, sched};
-use crate::time::{Instant, earliest};
+use crate::time::{Instant, Seldom, earliest};
 use crate::voice::{Playout, PlayoutConfig, Talk, Tone, Tones, VOLUME_MAX, Volume};
 use nix::poll::{PollFd, PollFlags};
 use std::os::fd::AsFd;
@@ -171,6 +171,7 @@ pub fn spawn(context: Context, config: VoiceConfig, ports: VoicePorts) -> std::i
         volume: Volume::default(),
         was_paused: true,
         near: [0; PERIOD],
+        unencoded: Seldom::default(),
         far: [0; PERIOD],
     };
     std::thread::Builder::new().name("voice".into()).spawn(move || stage.run())
@@ -266,6 +267,8 @@ struct Voice {
     volume: Volume,
     was_paused: bool,
     near: Period,
+    /// Periods that the encoder refused.
+    unencoded: Seldom,
     far: Period,
 }
 
@@ -346,7 +349,9 @@ impl Voice {
                     if paused {
                         self.talk.skip(&self.near, captured_at);
                     } else if let Err(error) = self.send(captured_at) {
-                        tracing::error!("a period was not encoded: {error}");
+                        if let Some(unsaid) = self.unencoded.admit(now) {
+                            tracing::error!("a period was not encoded: {error}{unsaid}");
+                        }
                     }
                     self.stats.mic_centi_dbfs.set_signed((self.talk.near_dbfs() * 100.0) as i64);
                 }

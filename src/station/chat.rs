@@ -14,7 +14,7 @@ use crate::link::{CloseReason, Event, LinkId};
 use crate::media::Picture;
 use crate::sys::clock;
 use crate::sys::wake::Stop;
-use crate::time::{Duration, Instant, earliest};
+use crate::time::{Duration, Instant, Seldom, earliest};
 use crate::wire::PROTOCOL_VERSION_OF_CALLS;
 use nix::poll::PollFlags;
 use std::io;
@@ -36,6 +36,8 @@ pub struct Chat {
     snapshot_file: Option<PathBuf>,
     resolver: Resolver,
     resolve_at: Instant,
+    /// Times that the far side's name was not found.
+    unresolved: Seldom,
     peer: Peer,
     keys: Keys,
     housekeeping_at: Instant,
@@ -73,6 +75,7 @@ impl Chat {
             snapshot_file: config.snapshot,
             resolver,
             resolve_at: now + RESOLVE_AGAIN,
+            unresolved: Seldom::default(),
             peer: Peer::new(link),
             keys: Keys::open(&Key::HANG_UP),
             housekeeping_at: now,
@@ -118,7 +121,11 @@ impl Chat {
         if let Some(answer) = self.resolver.poll() {
             match answer {
                 Ok(addresses) => self.board.endpoint.set_addresses(now, self.link(), &addresses),
-                Err(why) => tracing::warn!("{why}; trying again every {} s", RESOLVE_AGAIN.as_secs()),
+                Err(why) => {
+                    if let Some(unsaid) = self.unresolved.admit(now) {
+                        tracing::warn!("{why}; trying again every {} s{unsaid}", RESOLVE_AGAIN.as_secs());
+                    }
+                }
             }
         }
         while let Some((link, event)) = self.board.endpoint.poll_event() {

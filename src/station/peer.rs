@@ -101,7 +101,10 @@ impl Peer {
     pub fn handle_control(&mut self, message: &Control) -> bool {
         match message {
             Control::Hello { station, software, .. } => {
-                tracing::info!("linked to {station} ({software})");
+                // It may say so as often as it likes.
+                if self.name.as_deref() != Some(station.as_str()) {
+                    tracing::info!(peer = station.as_str(), "linked to {station} ({software})");
+                }
                 self.name = Some(station.as_str().to_owned());
             }
             Control::Video(state) => {

@@ -23,7 +23,7 @@ use crate::media::{Limit, Limits, Size, VideoCodec};
 use crate::stage::{Health, State};
 use crate::sys::wake::Wake;
 use crate::sys::{clock, poll};
-use crate::time::{Duration, Instant};
+use crate::time::{Duration, Instant, Seldom};
 use crate::wire::{Control, VideoState, bounded};
 use nix::poll::{PollFd, PollFlags};
 use std::io;
@@ -82,8 +82,8 @@ pub(super) struct Switchboard {
     /// What the last frame was that left, and that came.
     pub sent: Option<(VideoCodec, Size)>,
     pub received: Option<(VideoCodec, Size)>,
-    /// How often each device's state had changed when it was last logged.
-    logged: [u64; 4],
+    /// How often each device's state had changed when it was last logged; and how often that may be.
+    logged: [(u64, Seldom); 4],
     /// What is left of what was configured, and why.
     limits: Limits,
     pub loads: Loads,
@@ -123,7 +123,7 @@ impl Switchboard {
             is_key_awaited: true,
             sent: None,
             received: None,
-            logged: [0; 4],
+            logged: Default::default(),
             limits: Limits::default(),
             loads: Loads::new(now, gauge),
             transmit: vec![0; TRANSMIT_BYTES],
@@ -349,18 +349,21 @@ impl Switchboard {
         self.supervision.look(now, &self.stages, is_in_call).map_err(Halt::Repair)?;
         let healths = &self.stages.healths;
         let all = [&healths.camera, &healths.mic, &healths.screen, &healths.speaker];
-        for (last, (health, device)) in
+        for ((last, seldom), (health, device)) in
             self.logged.iter_mut().zip(all.into_iter().zip(["camera", "microphone", "screen", "loudspeaker"]))
         {
             let (state, changes) = health.get();
-            if core::mem::replace(last, changes) == changes {
+            if *last == changes || !seldom.may(now) {
+                // What changes too often to be logged is, as it is then, as soon as it may be.
                 continue;
             }
+            *last = changes;
             match state {
-                State::Faulty(fault) => tracing::warn!("{device}: {fault}"),
-                State::Working => tracing::info!("{device}: works"),
-                State::Starting => {}
+                State::Faulty(fault) => tracing::warn!(device, "{device}: {fault}"),
+                State::Working => tracing::info!(device, "{device}: works"),
+                State::Starting => continue,
             }
+            let _ = seldom.admit(now);
         }
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! The one place that reads the clock.
 
 use crate::time::Instant;
+use nix::libc;
 use nix::time::{ClockId, clock_gettime};
 
 /// Now, on CLOCK_MONOTONIC.
@@ -13,4 +14,19 @@ pub fn now() -> Instant {
 /// CPU time that this process has used, all threads.
 pub fn process_cpu() -> core::time::Duration {
     clock_gettime(ClockId::CLOCK_PROCESS_CPUTIME_ID).map_or_else(|_| core::time::Duration::ZERO, Into::into)
+}
+
+/// Whether something (NTP, as a rule) keeps the calendar's clock right, by the kernel's own account: adjtimex(2).
+///
+/// # Errors
+/// EPERM where a sandbox forbids the call.
+pub fn is_synchronised() -> std::io::Result<bool> {
+    // SAFETY: all fields of `timex` are integers: zero is a value of each, and means that nothing is to be changed.
+    let mut state: libc::timex = unsafe { std::mem::zeroed() };
+    // SAFETY: the call writes `state` alone, which is ours.
+    let result = unsafe { libc::adjtimex(&raw mut state) };
+    match result {
+        -1 => Err(std::io::Error::last_os_error()),
+        _ => Ok(state.status & libc::STA_UNSYNC == 0),
+    }
 }

@@ -1,4 +1,4 @@
-//! The kernel's calls: the clock, wake-ups, timers, polling, memory and scheduling.
+//! The kernel's calls: the clock, wake-ups, timers, polling, memory, scheduling and wireless networks.
 //!
 //! Every wait in visavis is a poll on file descriptors: nobody sleeps blind, nobody spins.
 #![allow(unsafe_code)]
@@ -13,3 +13,4 @@ pub mod process;
 pub mod sched;
 pub mod tty;
 pub mod wake;
+pub mod wireless;

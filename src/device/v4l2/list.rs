@@ -9,6 +9,7 @@ use nix::unistd::{Gid, Group, User, getuid};
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use v4l::v4l_sys::{V4L2_CAP_VIDEO_M2M, V4L2_CAP_VIDEO_M2M_MPLANE};
 
 /// Where names are kept that stay the same when a camera is plugged in again: udev's own, and those of our rules.
 const STABLE: [&str; 3] = ["/dev/v4l/by-id", "/dev/v4l/by-path", "/dev/visavis"];
@@ -28,6 +29,8 @@ pub struct CameraInfo {
     pub bus: String,
     /// What it offers.
     pub modes: Vec<ModeInfo>,
+    /// Whether it codes pictures that it is given (memory to memory), and is no camera.
+    pub is_codec: bool,
     /// Why it cannot be used as it is, and what to do; `None` where it can.
     pub lacks: Option<String>,
 }
@@ -76,6 +79,7 @@ fn describe(names: Vec<PathBuf>, path: PathBuf) -> CameraInfo {
         card: sysfs_name(&path),
         bus: String::new(),
         modes: vec![],
+        is_codec: false,
         lacks: None,
         path,
     };
@@ -86,6 +90,7 @@ fn describe(names: Vec<PathBuf>, path: PathBuf) -> CameraInfo {
             return info;
         }
     };
+    info.is_codec = card.capabilities & (V4L2_CAP_VIDEO_M2M | V4L2_CAP_VIDEO_M2M_MPLANE) != 0;
     info.lacks = lacks_capture(&card).map(Into::into);
     if info.lacks.is_none() {
         info.modes = modes(&node);

@@ -39,7 +39,7 @@ impl<R> Claim<R> {
         match open() {
             Ok(held) => {
                 if let Some(fault) = self.fault.take() {
-                    tracing::info!("{}: works", fault.device);
+                    tracing::info!(device = fault.device, "{}: works", fault.device);
                 }
                 self.pause = RETRY_FIRST;
                 Some(&*self.held.insert(held))
@@ -64,7 +64,7 @@ impl<R> Claim<R> {
     /// Lets it go, for this reason; told once, unless it changes.
     fn lose(&mut self, now: Instant, fault: Fault) {
         if self.fault.as_ref().map(Fault::to_string) != Some(fault.to_string()) {
-            tracing::warn!("{fault}");
+            tracing::warn!(device = fault.device, "{fault}");
         }
         self.held = None;
         self.fault = Some(fault);

@@ -157,7 +157,8 @@ impl Client {
         if matches!(self.role, Role::Leaving { .. }) {
             return;
         }
-        tracing::info!("control socket: dropped {}: {reason}", self.credentials);
+        // A script may do so for ever; the client itself is told.
+        tracing::debug!("control socket: dropped {}: {reason}", self.credentials);
         self.role = Role::Leaving { until: now + FAREWELL };
         self.input = Vec::new();
         self.output.forget();

@@ -7,7 +7,7 @@ use crate::media::Picture;
 use crate::panel::protocol::{Event, Happening};
 use crate::panel::socket::Server;
 use crate::sys::calendar::unix_ms;
-use crate::time::{Duration, Instant};
+use crate::time::{Duration, Instant, Seldom};
 use crate::wire::{CallKind, ReleaseOutcome};
 
 /// Devices whose faults the switchboard logs.
@@ -28,22 +28,47 @@ pub(super) struct Chronicle {
     caller: Option<Picture>,
     /// Records that wait for a picture of who stands here.
     waiting: Option<(Record, Instant)>,
+    /// A paired station may ask for the door as often as it likes.
+    refusals: Seldom,
 }
 
 impl Chronicle {
     pub fn new(journal: Option<Journal>, control: Option<Server>) -> Chronicle {
-        Chronicle { journal, control, missed: 0, is_outgoing: false, caller: None, waiting: None }
+        Chronicle {
+            journal,
+            control,
+            missed: 0,
+            is_outgoing: false,
+            caller: None,
+            waiting: None,
+            refusals: Seldom::default(),
+        }
     }
 
     /// Tells watchers and the log.
     pub fn publish(&mut self, now: Instant, what: Happening) {
         let event = Event { at_unix_ms: unix_ms(), what };
-        // What the stages' devices lack has been logged with them.
-        if !matches!(&event.what, Happening::Fault { device, .. } if DEVICES.contains(&device.as_str())) {
-            tracing::info!("{event}");
-        }
+        self.log(now, &event);
         if let Some(control) = &mut self.control {
             control.publish(now, &event);
+        }
+    }
+
+    fn log(&mut self, now: Instant, event: &Event) {
+        match &event.what {
+            // What the stages' devices lack has been logged with them.
+            Happening::Fault { device, .. } if DEVICES.contains(&device.as_str()) => {}
+            Happening::Fault { device, .. } => tracing::info!(device, "{event}"),
+            Happening::State { state, peer, .. } => tracing::info!(state, peer, "{event}"),
+            Happening::ReleaseRefused { by, .. } => {
+                if let Some(unsaid) = self.refusals.admit(now) {
+                    tracing::info!(peer = by, "{event}{unsaid}");
+                }
+            }
+            Happening::MissedCall { peer } | Happening::LinkUp { peer, .. } | Happening::LinkDown { peer, .. } => {
+                tracing::info!(peer, "{event}");
+            }
+            _ => tracing::info!("{event}"),
         }
     }
 

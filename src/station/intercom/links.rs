@@ -69,7 +69,9 @@ impl Intercom {
                 self.chronicle.publish(now, Happening::LinkUp { peer: name, address });
             }
             Event::Roamed { address } => {
-                tracing::info!("{name} is now at {address}");
+                if let Some(unsaid) = self.roamed.admit(now) {
+                    tracing::info!(peer = name, "{name} is now at {address}{unsaid}");
+                }
                 self.house.reached(link, address);
             }
             Event::Away { .. } => self.lose(now, link, "nothing is heard of it".into()),

@@ -38,7 +38,7 @@ use crate::sys::calendar::{LocalTime, local_time, unix_ms};
 use crate::sys::clock;
 use crate::sys::notify::Notify;
 use crate::sys::wake::Stop;
-use crate::time::{Duration, Instant, earliest};
+use crate::time::{Duration, Instant, Seldom, earliest};
 use nix::poll::PollFlags;
 use std::io;
 use std::os::fd::AsFd;
@@ -68,6 +68,8 @@ pub struct Intercom {
     told_state: (String, Vec<PublicKey>),
     told_faults: Vec<String>,
     told_strangers: u64,
+    /// Stations that came from another address.
+    roamed: Seldom,
     pace: Pace,
     notice: Notice,
     /// The share of our datagrams that whoever is shown misses.
@@ -115,6 +117,7 @@ impl Intercom {
             told_state: ("idle".into(), Vec::new()),
             told_faults: Vec::new(),
             told_strangers: 0,
+            roamed: Seldom::default(),
             pace: Pace::new(now, &board.view),
             notice: Notice::default(),
             loss: 0.0,
