@@ -80,6 +80,8 @@ pub struct Server {
     next_id: u64,
     /// Not before then is anybody accepted.
     accept_at: Instant,
+    /// Nobody could be accepted the last time; it is said once.
+    is_closed: bool,
 }
 
 impl Server {
@@ -113,7 +115,14 @@ impl Server {
             let _ = fs::remove_file(path);
             fail(format!("cannot give it to group {}: {e}; the station's user must be a member", group.unwrap_or("-")))
         })?;
-        Ok(Server { listener, path: path.into(), clients: Vec::new(), next_id: 0, accept_at: Instant::ZERO })
+        Ok(Server {
+            listener,
+            path: path.into(),
+            clients: Vec::new(),
+            next_id: 0,
+            accept_at: Instant::ZERO,
+            is_closed: false,
+        })
     }
 
     /// What to poll, and for what; another set after each turn.
@@ -178,11 +187,16 @@ impl Server {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return,
                 Err(error) if error.kind() == ErrorKind::ConnectionAborted => continue,
                 Err(error) => {
-                    tracing::warn!("control socket: nobody can connect (accept): {error}");
+                    if !std::mem::replace(&mut self.is_closed, true) {
+                        tracing::warn!("control socket: nobody can connect (accept): {error}");
+                    }
                     self.accept_at = now + ACCEPT_PAUSE;
                     return;
                 }
             };
+            if std::mem::take(&mut self.is_closed) {
+                tracing::info!("control socket: clients can connect again");
+            }
             if let Err(error) = self.welcome(now, stream) {
                 tracing::debug!("control socket: a client was lost as it came: {error}");
             }
