@@ -82,6 +82,24 @@ pub fn read(service: &ResolvedService) -> Option<Found> {
     (!found.addresses.is_empty()).then_some(found)
 }
 
+/// Entry for a fuzzer: whatever a service on the network says of itself, the reader returns, and what it accepts is within
+/// bounds. The text is the label, and a property a line: key, `=`, value.
+///
+/// # Panics
+/// Where that does not hold.
+pub fn fuzz_announcement(text: &str, port: u16, addresses: &[IpAddr]) {
+    let (label, lines) = text.split_once('\n').unwrap_or((text, ""));
+    let properties: Vec<_> = lines.lines().filter_map(|line| line.split_once('=')).collect();
+    let Ok(service) = ServiceInfo::new(SERVICE, label, "somebody.local.", addresses, port, &properties[..]) else {
+        return;
+    };
+    let Some(found) = read(&service.as_resolved_service()) else { return };
+    assert!(found.name.len() <= NAME_BYTES_MAX && !found.name.contains(char::is_control), "{:?}", found.name);
+    assert!((1..=PEER_ADDRESSES_MAX).contains(&found.addresses.len()), "{:?}", found.addresses);
+    assert!(found.addresses.iter().all(|address| address.port() == port && port != 0));
+    assert!(found.addresses.is_sorted_by_key(rank));
+}
+
 /// Addresses that are looked at before the best are taken: a message of DNS has room for hundreds.
 const ADDRESSES_READ_MAX: usize = 64;
 

@@ -23,7 +23,7 @@ mod table;
 mod tests;
 mod whereabouts;
 
-pub use announcement::Announcement;
+pub use announcement::{Announcement, fuzz_announcement};
 pub use finder::{Config, Finder};
 pub use table::FOUND_MAX;
 pub use whereabouts::Whereabouts;

@@ -67,6 +67,21 @@ fn parse(bytes: &[u8]) -> (Vec<Record>, usize) {
     (records.collect(), unreadable)
 }
 
+/// Entry for a fuzzer: whatever stands in the file, the reader returns; and what it accepts is written again to a line
+/// that means the same.
+///
+/// # Panics
+/// Where that does not hold.
+pub fn fuzz_lines(bytes: &[u8]) {
+    let (records, unreadable) = parse(bytes);
+    assert!(records.len() + unreadable <= bytes.iter().filter(|byte| **byte == b'\n').count());
+    for record in records {
+        let mut line = serde_json::to_vec(&record).expect("a record is valid JSON");
+        line.push(b'\n');
+        assert_eq!(parse(&line), (vec![record], 0));
+    }
+}
+
 impl JournalFile {
     /// Opens the file, and repairs it: what a power cut left of a line, or of a rewriting, goes, and that is said.
     pub(super) fn open(directory: &Path) -> io::Result<(JournalFile, Vec<Record>)> {

@@ -21,7 +21,7 @@ mod stills;
 #[cfg(test)]
 mod tests;
 
-pub use file::{JOURNAL_BYTES_MAX, JOURNAL_FILE, read};
+pub use file::{JOURNAL_BYTES_MAX, JOURNAL_FILE, fuzz_lines, read};
 pub use record::{Record, What};
 pub use stills::{STILL_BYTES_MAX, STILLS_BYTES_MAX, STILLS_FOLDER, STILLS_MAX, Still};
 

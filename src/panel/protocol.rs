@@ -336,6 +336,28 @@ pub(super) fn read_frame<T: DeserializeOwned>(bytes: &[u8], max: usize) -> Resul
     }
 }
 
+/// Entry for a fuzzer: whatever a client or a station sends, the reader returns, takes no more than is there, and what it
+/// accepts is written again to something that means the same.
+///
+/// # Panics
+/// Where that does not hold.
+pub fn fuzz_frames(bytes: &[u8]) {
+    fn check<T: Serialize + DeserializeOwned + core::fmt::Debug>(bytes: &[u8], max: usize) {
+        let Ok(Some((message, used))) = read_frame::<T>(bytes, max) else { return };
+        assert!(used <= bytes.len() && used <= PREFIX_BYTES + max, "{used} bytes of {}", bytes.len());
+        let mut again = Vec::new();
+        // A number may be written longer than it needs to be, never shorter.
+        write_frame(&message, max, &mut again).expect("it is no longer than it was");
+        let Ok(Some((same, all))) = read_frame::<T>(&again, max) else { panic!("{message:?} is not read again") };
+        // Not by comparison: a number that is none is like nothing, not even itself.
+        let mut once_more = Vec::new();
+        write_frame(&same, max, &mut once_more).expect("the same again");
+        assert_eq!((all, &once_more), (again.len(), &again));
+    }
+    check::<Request>(bytes, REQUEST_BYTES_MAX);
+    check::<Reply>(bytes, REPLY_BYTES_MAX);
+}
+
 #[cfg(test)]
 mod tests {
     //! Goal: what one version writes it reads, whatever else comes is told apart and panics nowhere, and the JSON stays.

@@ -8,7 +8,7 @@ mod client;
 mod queue;
 
 use super::protocol::{Answer, Event, FrameError, REQUEST_BYTES_MAX, Reply, Request};
-use crate::time::{Duration, Instant, Seldom, earliest};
+use crate::time::{Duration, Instant, earliest};
 use client::{Client, Role};
 use core::fmt;
 use nix::errno::Errno;
@@ -80,7 +80,8 @@ pub struct Server {
     next_id: u64,
     /// Not before then is anybody accepted.
     accept_at: Instant,
-    accept_failed: Seldom,
+    /// Nobody could be accepted the last time; it is said once.
+    is_closed: bool,
 }
 
 impl Server {
@@ -120,7 +121,7 @@ impl Server {
             clients: Vec::new(),
             next_id: 0,
             accept_at: Instant::ZERO,
-            accept_failed: Seldom::default(),
+            is_closed: false,
         })
     }
 
@@ -186,13 +187,16 @@ impl Server {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return,
                 Err(error) if error.kind() == ErrorKind::ConnectionAborted => continue,
                 Err(error) => {
-                    if let Some(unsaid) = self.accept_failed.admit(now) {
-                        tracing::warn!("control socket: nobody can connect (accept): {error}{unsaid}");
+                    if !std::mem::replace(&mut self.is_closed, true) {
+                        tracing::warn!("control socket: nobody can connect (accept): {error}");
                     }
                     self.accept_at = now + ACCEPT_PAUSE;
                     return;
                 }
             };
+            if std::mem::take(&mut self.is_closed) {
+                tracing::info!("control socket: clients can connect again");
+            }
             if let Err(error) = self.welcome(now, stream) {
                 tracing::debug!("control socket: a client was lost as it came: {error}");
             }

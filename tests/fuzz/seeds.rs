@@ -10,12 +10,15 @@ use std::path::{Path, PathBuf};
 use visavis::codec::clip::Clip;
 use visavis::codec::opus::OpusConfig;
 use visavis::codec::{Encoder, EncoderConfig, VideoEncoder};
+use visavis::config::Config as StationConfig;
 use visavis::device::AudioSink;
 use visavis::device::wav::WavSink;
-use visavis::identity::{AddressBook, Code, Entry, Rights, SecretKey};
+use visavis::identity::{AddressBook, Code, Entry, HINT_SALT_LEN, KeyHint, Rights, SecretKey, Ticket};
+use visavis::journal::{JOURNAL_FILE, Journal, Record, What};
 use visavis::link::flow::{Flow, FlowConfig};
 use visavis::link::{Config, Endpoint, MAX_DATAGRAM, MAX_PAYLOAD, Trust};
 use visavis::media::{EncodedFrame, PERIOD, Picture, Size, SoundPacket, VideoCodec};
+use visavis::panel::protocol;
 use visavis::time::{Duration, Instant};
 use visavis::voice::Talk;
 use visavis::wire::{CONTROL_BYTES_MAX, Control, Reason, bounded};
@@ -56,14 +59,19 @@ fn write_all() -> std::io::Result<()> {
 
 fn seeds(target: &str, folder: &Path) -> std::io::Result<Vec<Vec<u8>>> {
     Ok(match target {
+        "announcement" => vec![announcement()],
+        "config" => vec![StationConfig::default().to_toml().into_bytes(), CONFIG.into()],
+        "control" => control(),
         "datagram" => datagrams(),
         "deflate" => vec![stream(VideoCodec::Deflate, 0), stream(VideoCodec::Deflate, 4)],
         "film" => films(),
         "flow" => vec![flow()],
         "h264" => vec![stream(VideoCodec::H264, 0)],
+        "journal" => journal(folder)?,
         "mjpeg" => vec![stream(VideoCodec::Mjpeg, 0)],
         "size" => vec![b"640x480".to_vec()],
         "sound" => vec![sound()],
+        "ticket" => vec![ticket()],
         "trust" => trust(),
         "wav" => vec![wav(&folder.join("seed-0"))?],
         "wire" => wire(),
@@ -210,4 +218,54 @@ fn trust() -> Vec<Vec<u8>> {
     book.add(Entry { name: "kitchen".into(), key, rights, addresses: vec![address] }).expect("an empty book has room");
     let code = "abandon-ability-able-about-above-absent";
     vec![code.into(), key.to_string().into_bytes(), book.to_text().into_bytes()]
+}
+
+/// As the target takes it: port, one address of either kind, label and properties.
+fn announcement() -> Vec<u8> {
+    let mut bytes = vec![0x67, 0x27, 2];
+    bytes.extend_from_slice(&[0, 192, 0, 2, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+    bytes.extend_from_slice(&[1, 0xfd, 0x87, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2]);
+    let hint = KeyHint::new(&SecretKey::from_bytes([3; 32]).public(), [7; HINT_SALT_LEN]);
+    bytes.extend_from_slice(format!("kitchen\nv=1\nk={hint}\nn=the kitchen\npair=1").as_bytes());
+    bytes
+}
+
+/// What is not in the defaults: lists and sections of one's own.
+const CONFIG: &str = "[door]\nline = \"GPIO5\"\n[call.groups]\nhouse = [\"kitchen\"]\n[[button]]\nline = \"chip:3\"\n\
+                      long = \"volume +5\"\n[[lamp]]\nline = \"4\"\n[[peer]]\nname = \"kitchen\"\naddress = \"[fd87::2]:5\"\n";
+
+fn control() -> Vec<Vec<u8>> {
+    fn frame(message: &impl serde::Serialize) -> Vec<u8> {
+        let body = postcard::to_stdvec(message).expect("a message of our own");
+        [&(body.len() as u32 + 1).to_le_bytes()[..], &[protocol::VERSION], &body].concat()
+    }
+    let status = protocol::Status { station: "door".into(), faults: vec!["camera".into()], ..Default::default() };
+    vec![
+        frame(&protocol::Request::Act("ring kitchen".into())),
+        frame(&protocol::Request::Pair { code: Some("abandon ability".into()), address: None }),
+        frame(&protocol::Reply::Answer(protocol::Answer::Status(Box::new(status)))),
+        frame(&protocol::Reply::Goodbye("too many".into())),
+        b"ring kitchen".to_vec(),
+    ]
+}
+
+fn journal(folder: &Path) -> std::io::Result<Vec<Vec<u8>>> {
+    let state = folder.join("state");
+    let mut journal = Journal::start(&state)?;
+    let refused = Record { reason: Some("not allowed".into()), ..Record::new(5, What::ReleaseRefused, "kitchen") };
+    journal.record(Record { lasted_ms: Some(7), ..Record::new(3, What::MadeCall, "kitchen") }, None);
+    journal.record(refused, None);
+    drop(journal);
+    let lines = std::fs::read(state.join(JOURNAL_FILE))?;
+    std::fs::remove_dir_all(state)?;
+    Ok(vec![lines])
+}
+
+fn ticket() -> Vec<u8> {
+    let code = "abandon-ability-able-about-above-absent".parse::<Code>().expect("six words of the list");
+    let addresses = [[192, 0, 2, 2].into(), [0xfd87, 0, 0, 0, 0, 0, 0, 2].into()];
+    Ticket::new(code, &SecretKey::from_bytes([3; 32]).public(), "kitchen", 10_087, &addresses)
+        .to_text()
+        .as_bytes()
+        .into()
 }

@@ -45,15 +45,15 @@ pub struct Plan {
     /// How the clip comes out of the cameras.
     pub feed: Feed,
     pub codec: &'static str,
-    /// The near end's camera is vivid's first instead of one that shows the clip.
-    pub vivid: bool,
+    /// The near end's camera is vivid's first instead of one that shows the clip, and has this name.
+    pub vivid: Option<&'static str>,
     /// What is judged of the pictures.
     pub judged: Region,
 }
 
 impl Default for Plan {
     fn default() -> Plan {
-        Plan { ip: Ip::V6, feed: Feed::Raw, codec: "h264", vivid: false, judged: Region::WHOLE }
+        Plan { ip: Ip::V6, feed: Feed::Raw, codec: "h264", vivid: None, judged: Region::WHOLE }
     }
 }
 
@@ -95,12 +95,12 @@ impl Call {
         screen::load()?;
         sound::load()?;
         camera::load_loopback()?;
-        if plan.vivid {
+        if plan.vivid.is_some() {
             camera::load_vivid()?;
         }
         let network = Network::lay(plan.ip)?;
         let players = [
-            if plan.vivid { None } else { Some(Player::start(End::Near, plan.feed)?) },
+            if plan.vivid.is_some() { None } else { Some(Player::start(End::Near, plan.feed)?) },
             Some(Player::start(End::Far, plan.feed)?),
         ];
         let screens = [Screen::open(End::Near)?, Screen::open(End::Far)?];
@@ -109,7 +109,8 @@ impl Call {
 
     /// Starts the station at `end`.
     pub fn start(&mut self, end: End) -> Outcome {
-        let camera = if self.plan.vivid && end == End::Near { camera::VIVID[0] } else { camera::LOOPBACK[end.index()] };
+        let fed = camera::LOOPBACK[end.index()];
+        let camera = if end == End::Near { self.plan.vivid.unwrap_or(fed) } else { fed };
         let options = [
             ("--host", self.plan.ip.address(end.other()).to_string()),
             ("-v", self.plan.ip.number().to_string()),
@@ -169,7 +170,7 @@ impl Call {
     pub fn wait_live(&mut self, end: End) -> Outcome<Duration> {
         self.wait_sight(end, "the other end live", |call, look| match look.sight {
             Sight::Clip { .. } => call.lag(end, look).is_some_and(|lag| lag < STALE),
-            Sight::Bars => call.plan.vivid && end == End::Far,
+            Sight::Bars => call.plan.vivid.is_some() && end == End::Far,
             _ => false,
         })
     }
@@ -226,6 +227,18 @@ impl Call {
         player.newest()?;
         watch.ages.sort();
         if watch.is_live() { Ok(watch) } else { Err(format!("not live: {watch}").into()) }
+    }
+
+    /// Watches the screen at `end` until what it shows is live.
+    pub fn wait_watched(&self, end: End) -> Outcome<Watch> {
+        let start = Instant::now();
+        loop {
+            match self.watch(end) {
+                // Whoever looks on on a busy machine sees it stand still now and then.
+                Err(error) if start.elapsed() < PATIENCE => println!("{error}"),
+                watched => return watched,
+            }
+        }
     }
 
     /// Fails unless the loudspeaker at `end` plays what the room at the other end says, and not its own.

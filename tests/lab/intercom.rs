@@ -5,13 +5,13 @@ use crate::call::PATIENCE;
 use crate::command::{run, wait_for};
 use crate::devices::End;
 use crate::guest::RUN;
-use crate::station::PROGRAM;
+use crate::station::{Holdings, PROGRAM};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 use std::fs::{self, File};
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long a station may take to say goodbye.
 const GOODBYE: Duration = Duration::from_secs(10);
@@ -20,7 +20,8 @@ const GOODBYE: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub struct Intercom {
     pub name: &'static str,
-    socket: String,
+    /// Its control socket.
+    pub socket: String,
     /// The folder of its key, book and journal.
     pub state: String,
     /// Whose namespace it is started in; the machine's own without one.
@@ -110,6 +111,21 @@ impl Intercom {
         }
     }
 
+    /// Memory and descriptors that it holds now.
+    pub fn holdings(&self) -> Outcome<Holdings> {
+        Holdings::of(self.process()?)
+    }
+
+    /// Its process.
+    pub fn process(&self) -> Outcome<u32> {
+        Ok(self.child.as_ref().ok_or("it does not run")?.id())
+    }
+
+    /// All that it has said to standard error.
+    pub fn said(&self) -> Outcome<String> {
+        Ok(fs::read_to_string(self.log_file())?)
+    }
+
     /// Does something: the words of `visavis ctl`.
     pub fn act(&self, action: &str) -> Outcome {
         run(&format!("{PROGRAM} ctl --socket {} {action}", self.socket)).map(drop)
@@ -163,7 +179,8 @@ impl Intercom {
         }
     }
 
-    fn records(&self) -> Outcome<Vec<Value>> {
+    /// What its log has now.
+    pub fn records(&self) -> Outcome<Vec<Value>> {
         json_lines(&run(&format!("{PROGRAM} log --json --state {}", self.state))?)
     }
 
@@ -263,6 +280,17 @@ pub fn make_known(one: &Intercom, other: &Intercom, address: &str) -> Outcome {
     let typed = PairWait::start(other, &["--at", address, &words])?;
     assert_eq!([wait.finish()?, typed.finish()?], [other.name, one.name]);
     Ok(())
+}
+
+/// One rings the other, which answers. How long that took.
+pub fn talk(caller: &Intercom, called: &Intercom) -> Outcome<Duration> {
+    let start = Instant::now();
+    caller.act(&format!("ring {}", called.name))?;
+    called.wait_state("ringing")?;
+    called.act("answer")?;
+    caller.wait_state("talking")?;
+    called.wait_state("talking")?;
+    Ok(start.elapsed())
 }
 
 fn json_lines(text: &str) -> Outcome<Vec<Value>> {

@@ -26,6 +26,7 @@ mod host;
 mod intercom;
 mod judge;
 mod machine;
+mod pair;
 mod scenarios;
 mod station;
 mod systemd;

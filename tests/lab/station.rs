@@ -1,6 +1,7 @@
 //! A station under test: the program itself, started in the namespace of its end as an installer would start it.
 
 use crate::Outcome;
+use crate::call::PATIENCE;
 use crate::command::wait_for;
 use crate::devices::End;
 use crate::guest::RUN;
@@ -83,17 +84,18 @@ impl Station {
 
     /// Memory and descriptors that it holds now.
     pub fn holdings(&self) -> Outcome<Holdings> {
-        let process = format!("/proc/{}", self.child.id());
-        let status = fs::read_to_string(format!("{process}/status"))?;
-        let field = |name: &str| -> Outcome<u64> {
-            let line = status.lines().find_map(|line| line.strip_prefix(name)).ok_or("no such field")?;
-            Ok(line.split_whitespace().next().ok_or("an empty field")?.parse()?)
-        };
-        Ok(Holdings {
-            resident_kib: field("VmRSS:")?,
-            threads: field("Threads:")?,
-            descriptors: fs::read_dir(format!("{process}/fd"))?.count() as u64,
-        })
+        Holdings::of(self.child.id())
+    }
+
+    /// Waits until it has said `words` since its log was `from` bytes long; gives how long the log is then.
+    pub fn wait_said(&self, words: &str, from: usize) -> Outcome<usize> {
+        let said = || self.said().ok()?.get(from..)?.find(words).map(|at| from + at + words.len());
+        Ok(wait_for(&format!("the {} station says `{words}`", self.end.name()), PATIENCE, said)?.0)
+    }
+
+    /// All that it has said to standard error.
+    pub fn said(&self) -> Outcome<String> {
+        Ok(fs::read_to_string(format!("{RUN}/{}.log", self.end.name()))?)
     }
 
     fn signal(&self, signal: Signal) -> Outcome {
@@ -115,4 +117,47 @@ pub struct Holdings {
     pub resident_kib: u64,
     pub threads: u64,
     pub descriptors: u64,
+}
+
+/// What the allocator may keep of a fault that is over, and what a second picture size may have made of buffers. What is
+/// looked for is what grows with every repair or every datagram; thousands of those make more.
+const GROWTH_KIB: u64 = 8 * 1024;
+
+impl Holdings {
+    /// Those of the process.
+    pub fn of(process: u32) -> Outcome<Holdings> {
+        let process = format!("/proc/{process}");
+        let status = fs::read_to_string(format!("{process}/status"))?;
+        let field = |name: &str| -> Outcome<u64> {
+            let line = status.lines().find_map(|line| line.strip_prefix(name)).ok_or("no such field")?;
+            Ok(line.split_whitespace().next().ok_or("an empty field")?.parse()?)
+        };
+        Ok(Holdings {
+            resident_kib: field("VmRSS:")?,
+            threads: field("Threads:")?,
+            descriptors: fs::read_dir(format!("{process}/fd"))?.count() as u64,
+        })
+    }
+
+    /// Waits until what a process holds is what it held `before`, or less: something is given back in its own time, such as
+    /// the connection of whoever asked last.
+    ///
+    /// # Errors
+    /// It was not, and what it holds.
+    pub fn wait_as_before(self, look: impl Fn() -> Outcome<Holdings>) -> Outcome {
+        let is_as_before = || {
+            let now = look().ok()?;
+            let is_more = now.descriptors > self.descriptors
+                || now.threads > self.threads
+                || now.resident_kib > self.resident_kib + GROWTH_KIB;
+            (!is_more).then_some(now)
+        };
+        match wait_for("all is given back", PATIENCE, is_as_before) {
+            Ok((now, _)) => {
+                println!("held {self:?}\nholds {now:?}");
+                Ok(())
+            }
+            Err(error) => Err(format!("{error}: it held {self:?} and now holds {:?}", look()?).into()),
+        }
+    }
 }

@@ -246,6 +246,30 @@ fn a_call_survives_a_cut_of_the_network_and_a_longer_one_ends_it_on_both_sides()
 }
 
 #[test]
+fn after_ten_minutes_without_a_network_the_call_is_over_and_the_next_one_stands_at_once() {
+    let mut house = quiet_home();
+    house.act(DOOR, "ring kitchen");
+    house.pass(0.5);
+    house.act(KITCHEN, "answer");
+    house.pass(0.5);
+    house.set_link(DOOR, KITCHEN, false);
+    house.pass(600.0);
+    for station in [DOOR, KITCHEN] {
+        let is_lost = |event: &CallEvent| matches!(event, CallEvent::Ended { why: Ending::Lost, .. });
+        assert!(has_event(&house, station, is_lost));
+        assert_eq!(house.state(station), &State::Idle, "nobody stands in a call that is over");
+    }
+    house.set_link(DOOR, KITCHEN, true);
+    house.pass(0.5);
+    assert_eq!(house.state(KITCHEN), &State::Idle, "what was said before the cut ends nothing and begins nothing");
+    house.act(DOOR, "ring kitchen");
+    house.pass(0.5);
+    house.act(KITCHEN, "answer");
+    house.pass(0.5);
+    assert_eq!((house.partner(DOOR), house.partner(KITCHEN)), (Some(KITCHEN), Some(DOOR)));
+}
+
+#[test]
 fn an_answer_given_while_the_caller_is_away_reaches_it_when_it_is_back() {
     let mut house = quiet_home();
     house.act(DOOR, "ring kitchen");

@@ -170,7 +170,6 @@ impl VideoSource for V4l2 {
         while let Some((got, mut claim)) =
             self.queue.dequeue().map_err(|e| self.fault("take a frame (VIDIOC_DQBUF)", e))?
         {
-            self.stalls_at = now + self.stall_after;
             self.count_missed(got.sequence);
             // Some drivers leave `bytesused` at 0 for raw pictures, which always fill their buffer.
             let whole = got.used == 0 && self.format.pixel != PixelFormat::Mjpeg;
@@ -181,12 +180,14 @@ impl VideoSource for V4l2 {
                 self.queue.refill().map_err(|e| self.fault("queue a buffer (VIDIOC_QBUF)", e))?;
                 continue;
             }
+            // A camera all of whose frames are damaged stalls as well: opened anew it may get over it.
+            self.stalls_at = now + self.stall_after;
             claim.sequence = got.sequence;
             claim.captured_at = self.stamp(got.stamp_nanos, now);
             return Ok(Some(claim.lend()));
         }
         if now >= self.stalls_at {
-            let remedy = "no frame came in time; it is closed and opened again";
+            let remedy = "no whole frame came in time; it is closed and opened again";
             return Err(Fault::plain(FaultKind::Stalled, &self.name, "get a frame", remedy));
         }
         Ok(None)

@@ -4,8 +4,10 @@ use super::End;
 use crate::Outcome;
 use crate::command::{run, wait_for};
 use crate::judge::clip;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::Write;
+use std::os::unix::fs::symlink;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -45,6 +47,88 @@ impl Unplugged {
         let held = File::open(device)?;
         run(&format!("v4l2-ctl -d {device} -c disconnect=1"))?;
         Ok(Unplugged { _held: held })
+    }
+}
+
+/// Where udev puts names that stay with a camera whatever its number is. The lab's machine has no udev: it does the same.
+const STABLE_NAMES: &str = "/dev/v4l/by-id";
+
+/// The stable name of the camera under test; [`name`] makes it.
+pub const STABLE: &str = "/dev/v4l/by-id/lab-video-index0";
+
+/// Gives the camera at `device` the name [`STABLE`], as udev does when one is plugged in: another link is put over the
+/// one before.
+pub fn name(device: &str) -> Outcome {
+    fs::create_dir_all(STABLE_NAMES)?;
+    let new = format!("{STABLE}.new");
+    symlink(device, &new)?;
+    Ok(fs::rename(new, STABLE)?)
+}
+
+/// Gives a camera's node another number, as after a replug.
+pub fn renumber(from: &str, to: &str) -> Outcome {
+    Ok(fs::rename(from, to)?)
+}
+
+/// Two cameras have each other's numbers from now on, as after a start at which the kernel found them in another order.
+pub fn swap(one: &str, other: &str) -> Outcome {
+    let aside = format!("{one}.aside");
+    for (from, to) in [(one, aside.as_str()), (other, one), (aside.as_str(), other)] {
+        fs::rename(from, to)?;
+    }
+    Ok(())
+}
+
+/// The camera at `device` goes on streaming, and no frame comes; or frames come again.
+pub fn freeze(device: &str, frozen: bool) -> Outcome {
+    let percent = if frozen { 100 } else { 0 };
+    run(&format!("v4l2-ctl -d {device} -c percentage_of_dropped_buffers={percent}")).map(drop)
+}
+
+/// The camera at `device` answers EIO to whoever streams, until the stream is begun anew.
+pub fn break_stream(device: &str) -> Outcome {
+    run(&format!("v4l2-ctl -d {device} -c inject_fatal_streaming_error=1")).map(drop)
+}
+
+/// A camera all of whose frames are damaged, and marked so by its driver, until this is dropped.
+#[derive(Debug)]
+pub struct Damaged {
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Damaged {
+    /// Damages every frame of the camera at `device` from now on.
+    pub fn start(device: &str) -> Outcome<Damaged> {
+        const NAME: &str = "Inject V4L2_BUF_FLAG_ERROR";
+        let device = Device::with_path(Path::new(device))?;
+        let button = device.query_controls()?.into_iter().find(|control| control.name == NAME);
+        let id = button.ok_or("this camera damages no frames")?.id;
+        let stop = Arc::new(AtomicBool::new(false));
+        let thread = std::thread::spawn({
+            let stop = Arc::clone(&stop);
+            move || {
+                // The button is good for one frame: it is pressed several times in each one's time.
+                while !stop.load(Ordering::Acquire) {
+                    let pressed = v4l::Control { id, value: v4l::control::Value::None };
+                    if let Err(error) = device.set_control(pressed) {
+                        println!("no frame is damaged: {error}");
+                    }
+                    std::thread::sleep(Duration::from_millis(5));
+                }
+            }
+        });
+        Ok(Damaged { stop, thread: Some(thread) })
+    }
+}
+
+impl Drop for Damaged {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Release);
+        if let Some(thread) = self.thread.take() {
+            // A panic in it has been printed already.
+            let _ = thread.join();
+        }
     }
 }
 

@@ -4,8 +4,10 @@ pub mod buttons;
 pub mod camera;
 pub mod facing;
 pub mod network;
+pub mod scarcity;
 pub mod screen;
 pub mod sound;
+pub mod stranger;
 
 use crate::Outcome;
 

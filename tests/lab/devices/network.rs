@@ -44,6 +44,7 @@ impl Network {
             run(&format!("ip netns add {}", end.name()))?;
         }
         run("ip link add wire netns near type veth peer name wire netns far")?;
+        let network = Network { ip };
         for end in End::BOTH {
             let (name, address) = (end.name(), ip.address(end));
             run(&format!("ip -n {name} link set lo up"))?;
@@ -51,12 +52,11 @@ impl Network {
                 inside(end, "busybox sysctl -q -w net.ipv6.conf.all.disable_ipv6=1")?;
                 run(&format!("ip -n {name} address add {address}/24 dev wire"))?;
             } else {
-                // Without duplicate address detection, which would keep the address back for a second.
-                run(&format!("ip -n {name} address add {address}/64 dev wire nodad"))?;
+                network.add_address(end, address)?;
             }
-            run(&format!("ip -n {name} link set wire up"))?;
+            network.plug(end)?;
         }
-        Ok(Network { ip })
+        Ok(network)
     }
 
     /// From now on both ends send over a network that is as bad as `netem` says (its own words: `loss 2% delay 10ms`).
@@ -82,13 +82,28 @@ impl Network {
 
     /// Puts the cable in again.
     pub fn join(&self) -> Outcome {
-        run("ip -n far link set wire up")?;
+        self.plug(End::Far)?;
         if self.ip == Ip::V6 {
             // The kernel takes an interface's IPv6 addresses away with it.
-            let address = self.ip.address(End::Far);
-            run(&format!("ip -n far address replace {address}/64 dev wire nodad"))?;
+            self.add_address(End::Far, self.ip.address(End::Far))?;
         }
         Ok(())
+    }
+
+    /// Puts the cable of `end` in again, without an address.
+    pub fn plug(&self, end: End) -> Outcome {
+        run(&format!("ip -n {} link set wire up", end.name())).map(drop)
+    }
+
+    /// Gives `end` one more IPv6 address.
+    pub fn add_address(&self, end: End, address: &str) -> Outcome {
+        // Without duplicate address detection, which would keep the address back for a second.
+        run(&format!("ip -n {} address replace {address}/64 dev wire nodad", end.name())).map(drop)
+    }
+
+    /// Takes an IPv6 address of `end` away.
+    pub fn remove_address(&self, end: End, address: &str) -> Outcome {
+        run(&format!("ip -n {} address delete {address}/64 dev wire", end.name())).map(drop)
     }
 }
 

@@ -10,7 +10,7 @@ use drm::{ClientCapability, Device};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::MetadataExt;
 use visavis::sys::memory::Map;
@@ -22,6 +22,19 @@ pub const SIZE: (u32, u32) = (320, 240);
 pub fn load() -> Outcome {
     run("modprobe vkms enable_writeback=0")?;
     run("modprobe vkms2 enable_writeback=0").map(drop)
+}
+
+/// Pulls the plug of the screen at `end`, or puts it in again: the connector's state changes as it does by a hot plug.
+pub fn plug(end: End, plugged: bool) -> Outcome {
+    let card = format!("{}-", Screen::card(end));
+    for entry in fs::read_dir("/sys/class/drm")? {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if name.starts_with(&card) && !name.contains("Writeback") {
+            return Ok(fs::write(entry.path().join("status"), if plugged { "detect" } else { "off" })?);
+        }
+    }
+    Err(format!("the {} screen has no connector", end.name()).into())
 }
 
 /// How often a picture is read anew that changed while it was read. A flip comes four screen refreshes after the last.

@@ -10,7 +10,7 @@ use crate::machine::Order;
 use std::time::Instant;
 
 pub fn play(_: &Order) -> Outcome<String> {
-    let (mut call, _) = Call::begin(Plan { vivid: true, ..Plan::default() }, None)?;
+    let (mut call, _) = Call::begin(Plan { vivid: Some(camera::VIVID[0]), ..Plan::default() }, None)?;
     let start = Instant::now();
     let unplugged = Unplugged::pull(camera::VIVID[0])?;
     call.wait_sight(End::Far, "a card", |_, look| look.sight == Sight::Other)?;

@@ -1,23 +1,29 @@
 //! The scenarios: a file each, in the order in which they are run.
 
+mod address_faults;
 mod appliance;
 mod call_ipv4;
 mod call_ipv6;
 mod call_lossy;
 mod call_one_way;
+mod camera_faults;
 mod camera_frozen;
 mod camera_mjpeg;
 mod camera_unplugged;
+mod clock_faults;
 mod devices;
 mod hog;
+mod hostile;
 mod house;
-mod intercom;
+pub mod intercom;
 mod network_cut;
 mod pairing;
 mod peer_frozen;
 mod peer_killed;
+mod screen_faults;
 mod soak;
 mod sound_unplugged;
+mod starved;
 mod strike_killed;
 mod unanswered;
 mod watchdog;
@@ -64,8 +70,24 @@ pub const ALL: &[Scenario] = &[
     scenario("camera_mjpeg", 90, camera_mjpeg::play, "JPEG from a camera is passed on as it is"),
     scenario("camera_frozen", 180, camera_frozen::play, "a camera shows the same picture for ever, or none at all"),
     scenario("camera_unplugged", 120, camera_unplugged::play, "a camera goes and comes back"),
+    scenario("camera_faults", 180, camera_faults::play, "a camera gets another number, freezes, breaks, answers EIO"),
     scenario("sound_unplugged", 120, sound_unplugged::play, "a sound card goes and comes back"),
+    scenario("screen_faults", 180, screen_faults::play, "there is no screen, then one, then none again"),
     scenario("network_cut", 120, network_cut::play, "the network is gone for 10 s"),
+    scenario(
+        "address_faults",
+        240,
+        address_faults::play,
+        "addresses change in a call; the network is gone for too long",
+    ),
+    scenario("clock_faults", 180, clock_faults::play, "the clock jumps by years in a call"),
+    scenario("starved", 240, starved::play, "no room on the disk, no memory, no descriptors, no processor"),
+    scenario(
+        "hostile",
+        240,
+        hostile::play,
+        "floods, strangers, half-open clients, and a paired peer that sends nonsense",
+    ),
     scenario("peer_killed", 120, peer_killed::play, "a station dies and is started again"),
     scenario("peer_frozen", 120, peer_frozen::play, "a station stands still for 10 s and shows nothing old"),
     scenario("intercom", 180, intercom::play, "the door rings, the kitchen sees, answers, opens and is hung up on"),

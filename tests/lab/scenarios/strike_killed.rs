@@ -6,7 +6,7 @@ use crate::call::PATIENCE;
 use crate::command::wait_for;
 use crate::devices::network::{Ip, Network};
 use crate::devices::{End, buttons};
-use crate::intercom::{Intercom, make_known};
+use crate::intercom::{Intercom, make_known, talk};
 use crate::machine::Order;
 use serde_json::Value;
 use std::time::{Duration, Instant};
@@ -72,15 +72,4 @@ fn wait_lost(door: &Intercom, start: Instant) -> Outcome<Duration> {
     let told = start.elapsed();
     door.wait_state("idle")?;
     Ok(told)
-}
-
-/// The door rings and the kitchen answers. How long that took.
-fn talk(door: &Intercom, kitchen: &Intercom) -> Outcome<Duration> {
-    let start = Instant::now();
-    door.act("ring kitchen")?;
-    kitchen.wait_state("ringing")?;
-    kitchen.act("answer")?;
-    door.wait_state("talking")?;
-    kitchen.wait_state("talking")?;
-    Ok(start.elapsed())
 }

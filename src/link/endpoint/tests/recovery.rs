@@ -62,6 +62,33 @@ fn a_cut_that_outlives_the_session_is_survived_by_the_conversation() {
 }
 
 #[test]
+fn after_ten_minutes_and_after_hours_without_a_network_stations_meet_as_soon_as_it_is_back() {
+    for (seed, cut_s) in [(30, 600), (31, 601), (32, 4 * 3_600)] {
+        let (mut net, of_a, of_b) = Net::call(seed);
+        net.forget();
+        net.weather.cut = true;
+        let (cut_at, sent) = (net.now, net.sent_bytes(0));
+        net.run(Duration::from_secs(cut_s));
+        // A try of some 150 bytes every three seconds, and what the first moments cost.
+        assert!(net.sent_bytes(0) - sent < 60 * cut_s + 10_000, "{} bytes in {cut_s} s", net.sent_bytes(0) - sent);
+        let told = net.told(0);
+        let [Event::Away { since }] = told[..] else { panic!("{told:?}") };
+        assert!(cut_at.since(since) < Duration::from_secs(1));
+
+        net.weather.cut = false;
+        // The longest pause with its jitter, and the handshake.
+        net.run(Duration::from_millis(3_750) + RTT * 3);
+        net.assert_one_session(0, of_a, 1, of_b);
+        let told = net.told(0);
+        let [Event::Back { after }] = told[..] else { panic!("{told:?}") };
+        assert!(after.as_secs() >= cut_s);
+        let had = net.talk(0, of_a).received.len();
+        net.run(Duration::from_secs(1));
+        assert!(net.talk(0, of_a).received.len() > had + 95);
+    }
+}
+
+#[test]
 fn a_peer_that_restarts_is_there_again_at_once_with_a_fresh_inner_half() {
     let (mut net, of_a, of_b) = Net::call(22);
     net.forget();

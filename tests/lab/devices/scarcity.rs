@@ -1,0 +1,93 @@
+//! What a station can be short of: room on its disk, memory, descriptors, and the processor.
+
+use crate::Outcome;
+use crate::command::{Background, run, start};
+use std::fs;
+use std::io::{ErrorKind, Write};
+
+/// A small disk, in memory.
+#[derive(Debug)]
+pub struct Disk {
+    filler: String,
+}
+
+impl Disk {
+    /// Mounts one at `folder`, which is made.
+    pub fn mount(folder: &str, kib: u32) -> Outcome<Disk> {
+        fs::create_dir_all(folder)?;
+        run(&format!("mount -n -t tmpfs -o size={kib}k,mode=700 tmpfs {folder}"))?;
+        Ok(Disk { filler: format!("{folder}/filler") })
+    }
+
+    /// Fills it up to the last byte.
+    pub fn fill(&self) -> Outcome {
+        let mut filler = fs::File::create(&self.filler)?;
+        let error = loop {
+            if let Err(error) = filler.write_all(&[0; 4096]) {
+                break error;
+            }
+        };
+        if error.kind() == ErrorKind::StorageFull { Ok(()) } else { Err(error.into()) }
+    }
+
+    /// Makes room again.
+    pub fn clear(&self) -> Outcome {
+        Ok(fs::remove_file(&self.filler)?)
+    }
+}
+
+/// A control group whose memory is bounded.
+#[derive(Debug)]
+pub struct MemoryGroup {
+    folder: String,
+}
+
+impl MemoryGroup {
+    /// Makes one, without a bound.
+    pub fn make(name: &str) -> Outcome<MemoryGroup> {
+        fs::write("/sys/fs/cgroup/cgroup.subtree_control", "+memory")?;
+        let folder = format!("/sys/fs/cgroup/{name}");
+        fs::create_dir_all(&folder)?;
+        Ok(MemoryGroup { folder })
+    }
+
+    /// What is started by `work` belongs to it.
+    pub fn around(&self, work: impl FnOnce() -> Outcome) -> Outcome {
+        fs::write(format!("{}/cgroup.procs", self.folder), "0")?;
+        let done = work();
+        fs::write("/sys/fs/cgroup/cgroup.procs", "0")?;
+        done
+    }
+
+    /// Allows so many bytes more than it has now; what only caches files has to go for more.
+    pub fn bound(&self, room_bytes: u64) -> Outcome<u64> {
+        let current: u64 = fs::read_to_string(format!("{}/memory.current", self.folder))?.trim().parse()?;
+        let cached = self.field("memory.stat", "inactive_file")? + self.field("memory.stat", "active_file")?;
+        let bound = current.saturating_sub(cached) + room_bytes;
+        println!("{}", fs::read_to_string(format!("{}/memory.stat", self.folder))?);
+        fs::write(format!("{}/memory.max", self.folder), bound.to_string())?;
+        Ok(bound)
+    }
+
+    /// How often it was at its bound.
+    pub fn reached(&self) -> Outcome<u64> {
+        self.field("memory.events", "max")
+    }
+
+    fn field(&self, file: &str, name: &str) -> Outcome<u64> {
+        let text = fs::read_to_string(format!("{}/{file}", self.folder))?;
+        let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        Ok(value.ok_or_else(|| format!("{file} has no {name}"))?.parse()?)
+    }
+}
+
+/// From now on `process` can have so many descriptors.
+pub fn limit_descriptors(process: u32, count: u64) -> Outcome {
+    run(&format!("prlimit --pid {process} --nofile={count}:")).map(drop)
+}
+
+/// A program for each core that does nothing, as fast as it can, until dropped.
+pub fn hog_cores() -> Outcome<Vec<Background>> {
+    let cores = std::thread::available_parallelism()?.get();
+    (0..cores).map(|_| start("dd if=/dev/zero of=/dev/null bs=1M status=none")).collect()
+}
