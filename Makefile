@@ -25,7 +25,7 @@ fi
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-lab build run test check lab soak bench fuzz loom fmt clean install
+.PHONY: help setup setup-lab build run test check lab soak bench fuzz loom fmt clean install deb test-deb
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/make \1@\2/p' $(MAKEFILE_LIST) | column -t -s @
@@ -96,19 +96,25 @@ clean: ## removes what was built, but not the lab's kernel in ~/.cache/visavis-l
 # A station on this machine. Nothing is started; `systemctl enable --now visavis` does that.
 PREFIX  ?= /usr/local
 PROGRAM ?= target/release/visavis
+# What writes the man pages and the completion: the same program, built for this machine.
+WRITER  ?= $(PROGRAM)
+# A command that takes the symbols out of the installed program.
+STRIP   :=
+# Beneath /usr are a distribution's own; in /etc systemd and udev look too, whatever the prefix is.
+SYSTEM   = $(DESTDIR)$(if $(filter /usr,$(PREFIX)),/usr/lib,/etc)
+SHARE    = $(DESTDIR)$(PREFIX)/share
 install: ## the program, its unit, users and device rules, man pages and completion (DESTDIR=, PREFIX=/usr/local)
-	@test -x $(PROGRAM) || { echo "make build first (not as root)"; exit 1; }
-	install -D -m 755 $(PROGRAM) $(DESTDIR)$(PREFIX)/bin/visavis
-	install -d $(DESTDIR)/etc/systemd/system
-	sed 's|@PREFIX@|$(PREFIX)|g' deploy/visavis.service >$(DESTDIR)/etc/systemd/system/visavis.service
-	install -D -m 644 deploy/visavis.sysusers $(DESTDIR)/etc/sysusers.d/visavis.conf
-	install -D -m 644 deploy/visavis.tmpfiles $(DESTDIR)/etc/tmpfiles.d/visavis.conf
-	install -D -m 644 udev/70-visavis.rules $(DESTDIR)/etc/udev/rules.d/70-visavis.rules
-	$(PROGRAM) man --out $(DESTDIR)$(PREFIX)/share/man/man1
-	install -d $(addprefix $(DESTDIR)$(PREFIX)/share/,bash-completion/completions zsh/site-functions fish/vendor_completions.d)
-	$(PROGRAM) completion bash >$(DESTDIR)$(PREFIX)/share/bash-completion/completions/visavis
-	$(PROGRAM) completion zsh >$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_visavis
-	$(PROGRAM) completion fish >$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/visavis.fish
+	@test -x $(PROGRAM) || { echo "$(PROGRAM) is missing: make build first (not as root)"; exit 1; }
+	install -D -m 755 $(if $(STRIP),-s --strip-program=$(STRIP)) $(PROGRAM) $(DESTDIR)$(PREFIX)/bin/visavis
+	sed 's|@PREFIX@|$(PREFIX)|g' deploy/visavis.service | install -D -m 644 /dev/stdin $(SYSTEM)/systemd/system/visavis.service
+	install -D -m 644 deploy/visavis.sysusers $(SYSTEM)/sysusers.d/visavis.conf
+	install -D -m 644 deploy/visavis.tmpfiles $(SYSTEM)/tmpfiles.d/visavis.conf
+	install -D -m 644 udev/70-visavis.rules $(SYSTEM)/udev/rules.d/70-visavis.rules
+	install -D -m 644 -t $(SHARE)/doc/visavis/examples udev/71-visavis-actions.rules.example deploy/station.toml
+	umask 022 && $(WRITER) man --out $(SHARE)/man/man1
+	$(WRITER) completion bash | install -D -m 644 /dev/stdin $(SHARE)/bash-completion/completions/visavis
+	$(WRITER) completion zsh | install -D -m 644 /dev/stdin $(SHARE)/zsh/$(if $(filter /usr,$(PREFIX)),vendor-completions,site-functions)/_visavis
+	$(WRITER) completion fish | install -D -m 644 /dev/stdin $(SHARE)/fish/vendor_completions.d/visavis.fish
 	test -e $(DESTDIR)/etc/visavis/station.toml || install -D -m 644 deploy/station.toml $(DESTDIR)/etc/visavis/station.toml
 ifeq ($(DESTDIR),)
 	systemd-sysusers visavis.conf
@@ -116,3 +122,20 @@ ifeq ($(DESTDIR),)
 	udevadm control --reload && udevadm trigger
 	systemctl daemon-reload
 endif
+
+# The Debian package holds what `install` puts into a folder, and papers. Another architecture is that of TARGET, as Rust
+# calls it; Debian's tools call it by GNU.
+CARGO_DEB := $(CACHE)/visavis-tools/cargo-deb-3.8.0
+STAGE     := target/stage
+GNU        = $(subst armv7-,arm-,$(subst -unknown,,$(TARGET)))
+$(CARGO_DEB)/bin/cargo-deb:
+	$(CARGO) install cargo-deb --quiet --locked --version 3.8.0 --root $(CARGO_DEB)
+
+deb: build $(CARGO_DEB)/bin/cargo-deb ## the Debian package, in target/debian (TARGET=: of what `make cross TARGET=` built)
+	$(call need,dpkg-dev binutils$(if $(TARGET),-$(GNU)))
+	rm -rf $(STAGE)
+	$(MAKE) --no-print-directory install DESTDIR=$(STAGE) PREFIX=/usr STRIP=$(if $(TARGET),$(GNU)-)strip \
+		WRITER=target/release/visavis PROGRAM=$(if $(TARGET),target/$(TARGET)/release/visavis,target/release/visavis)
+	install -D -m 644 deploy/debian/lintian-overrides $(STAGE)/usr/share/lintian/overrides/visavis
+	deploy/debian/licences $(TARGET) | gzip -9n | install -m 644 /dev/stdin $(STAGE)/usr/share/doc/visavis/licences.gz
+	$(CARGO_DEB)/bin/cargo-deb --locked --no-build --no-strip $(if $(TARGET),--target $(TARGET)) --output target/debian/
