@@ -51,8 +51,8 @@ check: setup ## format, lints, documentation, licences, minimum Rust version
 	RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" $(CARGO) doc --locked --no-deps --document-private-items
 	$(CARGO) test --locked --test tidy
 
-# SCENARIO=NAME: only those with NAME in their name.
-lab: setup-lab ## calls on real drivers, in a kernel of their own (first time: builds it, 5 minutes)
+# SCENARIO=NAME: only those with NAME in their name. One of them is of the Debian package.
+lab: setup-lab $(if $(filter-out package,$(SCENARIO)),,deb) ## calls on real drivers, in a kernel of their own (first time: builds it, 5 minutes)
 	VISAVIS_LAB=1 $(CARGO) test --release --locked --test lab -- $(SCENARIO)
 
 # SECONDS=N: for how long.
@@ -127,6 +127,8 @@ endif
 # calls it; Debian's tools call it by GNU.
 CARGO_DEB := $(CACHE)/visavis-tools/cargo-deb-3.8.0
 STAGE     := target/stage
+# The one for this machine that was made last.
+DEB        = $$(ls -t target/debian/*_$$(dpkg --print-architecture).deb | head -n 1)
 GNU        = $(subst armv7-,arm-,$(subst -unknown,,$(TARGET)))
 $(CARGO_DEB)/bin/cargo-deb:
 	$(CARGO) install cargo-deb --quiet --locked --version 3.8.0 --root $(CARGO_DEB)
@@ -139,3 +141,8 @@ deb: build $(CARGO_DEB)/bin/cargo-deb ## the Debian package, in target/debian (T
 	install -D -m 644 deploy/debian/lintian-overrides $(STAGE)/usr/share/lintian/overrides/visavis
 	deploy/debian/licences $(TARGET) | gzip -9n | install -m 644 /dev/stdin $(STAGE)/usr/share/doc/visavis/licences.gz
 	$(CARGO_DEB)/bin/cargo-deb --locked --no-build --no-strip $(if $(TARGET),--target $(TARGET)) --output target/debian/
+
+test-deb: deb ## installs, upgrades, removes and purges the package in small roots of Debian's releases
+	$(call need,mmdebstrap lintian uidmap)
+	lintian --fail-on error,warning --tag-display-limit 0 $(DEB)
+	tests/package/run $(DEB)
