@@ -104,7 +104,7 @@ STRIP   :=
 SYSTEM   = $(DESTDIR)$(if $(filter /usr,$(PREFIX)),/usr/lib,/etc)
 SHARE    = $(DESTDIR)$(PREFIX)/share
 install: ## the program, its unit, users and device rules, man pages and completion (DESTDIR=, PREFIX=/usr/local)
-	@test -x $(PROGRAM) || { echo "$(PROGRAM) is missing: make build first (not as root)"; exit 1; }
+	@test -x $(PROGRAM) || { echo "$(PROGRAM) is missing: make build first, not as root (for another architecture make cross)"; exit 1; }
 	install -D -m 755 $(if $(STRIP),-s --strip-program=$(STRIP)) $(PROGRAM) $(DESTDIR)$(PREFIX)/bin/visavis
 	sed 's|@PREFIX@|$(PREFIX)|g' deploy/visavis.service | install -D -m 644 /dev/stdin $(SYSTEM)/systemd/system/visavis.service
 	install -D -m 644 deploy/visavis.sysusers $(SYSTEM)/sysusers.d/visavis.conf
