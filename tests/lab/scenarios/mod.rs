@@ -11,6 +11,7 @@ mod devices;
 mod house;
 mod intercom;
 mod network_cut;
+mod package;
 mod pairing;
 mod peer_frozen;
 mod peer_killed;
@@ -72,6 +73,10 @@ pub const ALL: &[Scenario] = &[
     Scenario {
         under_systemd: true,
         ..scenario("appliance", 120, appliance::play, "installed, and started by systemd in its sandbox")
+    },
+    Scenario {
+        under_systemd: true,
+        ..scenario("package", 300, package::play, "the Debian package is installed, upgraded, removed and purged")
     },
     Scenario {
         only_when_named: true,
