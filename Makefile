@@ -9,6 +9,8 @@ SUDO     := $(if $(filter 0,$(shell id -u)),,sudo)
 BUILD_PACKAGES := g++ cmake nasm pkg-config libasound2-dev libclang-dev
 # What the lab's kernel is built with, and what its scenarios handle devices and networks with.
 LAB_PACKAGES := make gcc flex bison bc xz-utils libc6-dev kmod iproute2 procps v4l-utils alsa-utils busybox udev systemd
+# What the emulated boards are made of and run in.
+BOARD_PACKAGES := qemu-system-arm qemu-user-static mmdebstrap uidmap libarchive-tools cpio kmod
 
 # $(call need,PACKAGES): installs what is missing; silent, and without network, if nothing is.
 define need
@@ -25,7 +27,7 @@ fi
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-lab build run test check lab soak bench fuzz loom fmt clean install deb test-deb
+.PHONY: help setup setup-lab build run test check lab soak bench fuzz loom fmt clean install deb test-deb setup-cross cross test-arm board
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/make \1@\2/p' $(MAKEFILE_LIST) | column -t -s @
@@ -146,3 +148,35 @@ test-deb: deb ## installs, upgrades, removes and purges the package in small roo
 	$(call need,mmdebstrap lintian uidmap)
 	lintian --fail-on error,warning --tag-display-limit 0 $(DEB)
 	tests/package/run $(DEB)
+
+# For boards of another architecture: TARGET, as Rust calls it. Where there is `cross`, it brings all that is needed. Else
+# Debian's cross compilers do it, and Debian's own Rust: the standard library of rustup's is not to be had from Debian.
+# What .cargo/config.toml says to the C++ compiler and to nasm holds for ARM too, where nothing looks at AVX2.
+CROSS        := $(shell command -v cross)
+ARCHITECTURE  = $(if $(filter aarch64-%,$(TARGET)),arm64)
+CROSS_PACKAGES = cargo-web rustc-web g++-$(GNU) $(addsuffix :$(ARCHITECTURE),libstd-rust-web-dev libstdc++6 libasound2-dev)
+CROSS_SETTING = CARGO_TARGET_$(shell echo $(TARGET) | tr a-z- A-Z_)
+CROSS_CARGO   = $(or $(CROSS),env RUSTC=/usr/bin/rustc $(CROSS_SETTING)_LINKER=$(GNU)-gcc $(CROSS_SETTING)_RUNNER=qemu-aarch64-static \
+	PKG_CONFIG_ALLOW_CROSS=1 PKG_CONFIG_LIBDIR_$(subst -,_,$(TARGET))=/usr/lib/$(GNU)/pkgconfig /usr/bin/cargo)
+setup-cross cross test-arm board: TARGET := aarch64-unknown-linux-gnu
+setup-cross: setup
+ifeq ($(CROSS),)
+	@test -n "$(ARCHITECTURE)" || { echo "For $(TARGET) the command cross is needed: see https://github.com/cross-rs/cross"; exit 1; }
+	@! command -v dpkg >/dev/null || dpkg --print-foreign-architectures | grep -qx $(ARCHITECTURE) || \
+		$(SUDO) dpkg --add-architecture $(ARCHITECTURE)
+	$(call need,$(CROSS_PACKAGES))
+endif
+
+cross: setup-cross ## the program for ARM boards (TARGET=aarch64-unknown-linux-gnu), in target/TARGET/release/visavis
+	$(CROSS_CARGO) build --release --locked --target $(TARGET)
+
+# ROOMS=NAME: only those of one room.
+test-arm: setup-cross ## the unit tests as a 64-bit ARM board runs them, under emulation
+	$(call need,qemu-user-static)
+	$(CROSS_CARGO) test --release --locked --lib --target $(TARGET) -- $(ROOMS)
+
+# BOARD=virt, BOARD=raspi3b: only that one.
+board: cross ## the package on emulated ARM boards, with cameras, sound and GPIO of Debian's own kernel
+	$(call need,$(BOARD_PACKAGES))
+	$(MAKE) --no-print-directory deb TARGET=$(TARGET)
+	tests/board/run "$$(ls -t target/debian/*_$(ARCHITECTURE).deb | head -n 1)" $(BOARD)
