@@ -157,7 +157,7 @@ ARCHITECTURE  = $(if $(filter aarch64-%,$(TARGET)),arm64)
 CROSS_PACKAGES = cargo-web rustc-web g++-$(GNU) $(addsuffix :$(ARCHITECTURE),libstd-rust-web-dev libstdc++6 libasound2-dev)
 CROSS_SETTING = CARGO_TARGET_$(shell echo $(TARGET) | tr a-z- A-Z_)
 CROSS_CARGO   = $(or $(CROSS),env RUSTC=/usr/bin/rustc $(CROSS_SETTING)_LINKER=$(GNU)-gcc $(CROSS_SETTING)_RUNNER=qemu-aarch64-static \
-	PKG_CONFIG_ALLOW_CROSS=1 PKG_CONFIG_LIBDIR_$(subst -,_,$(TARGET))=/usr/lib/$(GNU)/pkgconfig /usr/bin/cargo)
+	PKG_CONFIG_ALLOW_CROSS=1 PKG_CONFIG_LIBDIR_$(subst -,_,$(TARGET))=/usr/lib/$(GNU)/pkgconfig:/usr/share/pkgconfig /usr/bin/cargo)
 setup-cross cross test-arm board: TARGET := aarch64-unknown-linux-gnu
 setup-cross: setup
 ifeq ($(CROSS),)
