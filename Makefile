@@ -9,6 +9,8 @@ SUDO     := $(if $(filter 0,$(shell id -u)),,sudo)
 BUILD_PACKAGES := g++ cmake nasm pkg-config libasound2-dev libclang-dev
 # What the lab's kernel is built with, and what its scenarios handle devices and networks with.
 LAB_PACKAGES := make gcc flex bison bc xz-utils libc6-dev kmod iproute2 procps v4l-utils alsa-utils busybox udev systemd
+# What the emulated boards are made of and run in.
+BOARD_PACKAGES := qemu-system-arm qemu-user-static mmdebstrap uidmap libarchive-tools cpio kmod
 
 # $(call need,PACKAGES): installs what is missing; silent, and without network, if nothing is.
 define need
@@ -25,7 +27,7 @@ fi
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-lab build run test check lab soak bench fuzz loom fmt clean install
+.PHONY: help setup setup-lab build run test check lab soak bench fuzz loom fmt clean install deb test-deb setup-cross cross test-arm board
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/make \1@\2/p' $(MAKEFILE_LIST) | column -t -s @
@@ -51,8 +53,8 @@ check: setup ## format, lints, documentation, licences, minimum Rust version
 	RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" $(CARGO) doc --locked --no-deps --document-private-items
 	$(CARGO) test --locked --test tidy
 
-# SCENARIO=NAME: only those with NAME in their name.
-lab: setup-lab ## calls on real drivers, in a kernel of their own (first time: builds it, 5 minutes)
+# SCENARIO=NAME: only those with NAME in their name. One of them is of the Debian package.
+lab: setup-lab $(if $(filter-out package,$(SCENARIO)),,deb) ## calls on real drivers, in a kernel of their own (first time: builds it, 5 minutes)
 	VISAVIS_LAB=1 $(CARGO) test --release --locked --test lab -- $(SCENARIO)
 
 # SECONDS=N: for how long.
@@ -96,19 +98,25 @@ clean: ## removes what was built, but not the lab's kernel in ~/.cache/visavis-l
 # A station on this machine. Nothing is started; `systemctl enable --now visavis` does that.
 PREFIX  ?= /usr/local
 PROGRAM ?= target/release/visavis
+# What writes the man pages and the completion: the same program, built for this machine.
+WRITER  ?= $(PROGRAM)
+# A command that takes the symbols out of the installed program.
+STRIP   :=
+# Beneath /usr are a distribution's own; in /etc systemd and udev look too, whatever the prefix is.
+SYSTEM   = $(DESTDIR)$(if $(filter /usr,$(PREFIX)),/usr/lib,/etc)
+SHARE    = $(DESTDIR)$(PREFIX)/share
 install: ## the program, its unit, users and device rules, man pages and completion (DESTDIR=, PREFIX=/usr/local)
-	@test -x $(PROGRAM) || { echo "make build first (not as root)"; exit 1; }
-	install -D -m 755 $(PROGRAM) $(DESTDIR)$(PREFIX)/bin/visavis
-	install -d $(DESTDIR)/etc/systemd/system
-	sed 's|@PREFIX@|$(PREFIX)|g' deploy/visavis.service >$(DESTDIR)/etc/systemd/system/visavis.service
-	install -D -m 644 deploy/visavis.sysusers $(DESTDIR)/etc/sysusers.d/visavis.conf
-	install -D -m 644 deploy/visavis.tmpfiles $(DESTDIR)/etc/tmpfiles.d/visavis.conf
-	install -D -m 644 udev/70-visavis.rules $(DESTDIR)/etc/udev/rules.d/70-visavis.rules
-	$(PROGRAM) man --out $(DESTDIR)$(PREFIX)/share/man/man1
-	install -d $(addprefix $(DESTDIR)$(PREFIX)/share/,bash-completion/completions zsh/site-functions fish/vendor_completions.d)
-	$(PROGRAM) completion bash >$(DESTDIR)$(PREFIX)/share/bash-completion/completions/visavis
-	$(PROGRAM) completion zsh >$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_visavis
-	$(PROGRAM) completion fish >$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/visavis.fish
+	@test -x $(PROGRAM) || { echo "$(PROGRAM) is missing: make build first, not as root (for another architecture make cross)"; exit 1; }
+	install -D -m 755 $(if $(STRIP),-s --strip-program=$(STRIP)) $(PROGRAM) $(DESTDIR)$(PREFIX)/bin/visavis
+	sed 's|@PREFIX@|$(PREFIX)|g' deploy/visavis.service | install -D -m 644 /dev/stdin $(SYSTEM)/systemd/system/visavis.service
+	install -D -m 644 deploy/visavis.sysusers $(SYSTEM)/sysusers.d/visavis.conf
+	install -D -m 644 deploy/visavis.tmpfiles $(SYSTEM)/tmpfiles.d/visavis.conf
+	install -D -m 644 udev/70-visavis.rules $(SYSTEM)/udev/rules.d/70-visavis.rules
+	install -D -m 644 -t $(SHARE)/doc/visavis/examples udev/71-visavis-actions.rules.example deploy/station.toml
+	umask 022 && $(WRITER) man --out $(SHARE)/man/man1
+	$(WRITER) completion bash | install -D -m 644 /dev/stdin $(SHARE)/bash-completion/completions/visavis
+	$(WRITER) completion zsh | install -D -m 644 /dev/stdin $(SHARE)/zsh/$(if $(filter /usr,$(PREFIX)),vendor-completions,site-functions)/_visavis
+	$(WRITER) completion fish | install -D -m 644 /dev/stdin $(SHARE)/fish/vendor_completions.d/visavis.fish
 	test -e $(DESTDIR)/etc/visavis/station.toml || install -D -m 644 deploy/station.toml $(DESTDIR)/etc/visavis/station.toml
 ifeq ($(DESTDIR),)
 	systemd-sysusers visavis.conf
@@ -116,3 +124,59 @@ ifeq ($(DESTDIR),)
 	udevadm control --reload && udevadm trigger
 	systemctl daemon-reload
 endif
+
+# The Debian package holds what `install` puts into a folder, and papers. Another architecture is that of TARGET, as Rust
+# calls it; Debian's tools call it by GNU.
+CARGO_DEB := $(CACHE)/visavis-tools/cargo-deb-3.8.0
+STAGE     := target/stage
+# The one for this machine that was made last.
+DEB        = $$(ls -t target/debian/*_$$(dpkg --print-architecture).deb | head -n 1)
+GNU        = $(subst armv7-,arm-,$(subst -unknown,,$(TARGET)))
+$(CARGO_DEB)/bin/cargo-deb:
+	$(CARGO) install cargo-deb --quiet --locked --version 3.8.0 --root $(CARGO_DEB)
+
+deb: build $(CARGO_DEB)/bin/cargo-deb ## the Debian package, in target/debian (TARGET=: of what `make cross TARGET=` built)
+	$(call need,dpkg-dev binutils$(if $(TARGET),-$(GNU)))
+	rm -rf $(STAGE)
+	$(MAKE) --no-print-directory install DESTDIR=$(STAGE) PREFIX=/usr STRIP=$(if $(TARGET),$(GNU)-)strip \
+		WRITER=target/release/visavis PROGRAM=$(if $(TARGET),target/$(TARGET)/release/visavis,target/release/visavis)
+	install -D -m 644 deploy/debian/lintian-overrides $(STAGE)/usr/share/lintian/overrides/visavis
+	deploy/debian/licences $(TARGET) | gzip -9n | install -m 644 /dev/stdin $(STAGE)/usr/share/doc/visavis/licences.gz
+	$(CARGO_DEB)/bin/cargo-deb --locked --no-build --no-strip $(if $(TARGET),--target $(TARGET)) --output target/debian/
+
+test-deb: deb ## installs, upgrades, removes and purges the package in small roots of Debian's releases
+	$(call need,mmdebstrap lintian uidmap)
+	lintian --fail-on error,warning --tag-display-limit 0 $(DEB)
+	tests/package/run $(DEB)
+
+# For boards of another architecture: TARGET, as Rust calls it. Where there is `cross`, it brings all that is needed. Else
+# Debian's cross compilers do it, and Debian's own Rust: the standard library of rustup's is not to be had from Debian.
+# What .cargo/config.toml says to the C++ compiler and to nasm holds for ARM too, where nothing looks at AVX2.
+CROSS        := $(shell command -v cross)
+ARCHITECTURE  = $(if $(filter aarch64-%,$(TARGET)),arm64)
+CROSS_PACKAGES = cargo-web rustc-web g++-$(GNU) $(addsuffix :$(ARCHITECTURE),libstd-rust-web-dev libstdc++6 libasound2-dev)
+CROSS_SETTING = CARGO_TARGET_$(shell echo $(TARGET) | tr a-z- A-Z_)
+CROSS_CARGO   = $(or $(CROSS),env RUSTC=/usr/bin/rustc $(CROSS_SETTING)_LINKER=$(GNU)-gcc $(CROSS_SETTING)_RUNNER=qemu-aarch64-static \
+	PKG_CONFIG_ALLOW_CROSS=1 PKG_CONFIG_LIBDIR_$(subst -,_,$(TARGET))=/usr/lib/$(GNU)/pkgconfig:/usr/share/pkgconfig /usr/bin/cargo)
+setup-cross cross test-arm board: TARGET := aarch64-unknown-linux-gnu
+setup-cross: setup
+ifeq ($(CROSS),)
+	@test -n "$(ARCHITECTURE)" || { echo "For $(TARGET) the command cross is needed: see https://github.com/cross-rs/cross"; exit 1; }
+	@! command -v dpkg >/dev/null || dpkg --print-foreign-architectures | grep -qx $(ARCHITECTURE) || \
+		$(SUDO) dpkg --add-architecture $(ARCHITECTURE)
+	$(call need,$(CROSS_PACKAGES))
+endif
+
+cross: setup-cross ## the program for ARM boards (TARGET=aarch64-unknown-linux-gnu), in target/TARGET/release/visavis
+	$(CROSS_CARGO) build --release --locked --target $(TARGET)
+
+# ROOMS=NAME: only those of one room.
+test-arm: setup-cross ## the unit tests as a 64-bit ARM board runs them, under emulation
+	$(call need,qemu-user-static)
+	$(CROSS_CARGO) test --release --locked --lib --target $(TARGET) -- $(ROOMS)
+
+# BOARD=virt, BOARD=raspi3b: only that one.
+board: cross ## the package on emulated ARM boards, with cameras, sound and GPIO of Debian's own kernel
+	$(call need,$(BOARD_PACKAGES))
+	$(MAKE) --no-print-directory deb TARGET=$(TARGET)
+	tests/board/run "$$(ls -t target/debian/*_$(ARCHITECTURE).deb | head -n 1)" $(BOARD)

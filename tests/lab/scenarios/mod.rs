@@ -17,6 +17,7 @@ mod hostile;
 mod house;
 pub mod intercom;
 mod network_cut;
+mod package;
 mod pairing;
 mod peer_frozen;
 mod peer_killed;
@@ -103,6 +104,10 @@ pub const ALL: &[Scenario] = &[
     Scenario {
         under_systemd: true,
         ..scenario("watchdog", 240, watchdog::play, "systemd starts a station anew in which something stands still")
+    },
+    Scenario {
+        under_systemd: true,
+        ..scenario("package", 300, package::play, "the Debian package is installed, upgraded, removed and purged")
     },
     Scenario {
         only_when_named: true,
