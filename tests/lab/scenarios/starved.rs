@@ -40,7 +40,7 @@ pub fn play(_: &Order) -> Outcome<String> {
     pair.kitchen.wait_joined()?;
     pair.talk()?;
     // Once every buffer has found its size.
-    pair.must_go_on()?;
+    pair.call.wait_watched(KITCHEN)?;
     let bound = group.bound(MEMORY_ROOM)?;
     pair.must_go_on()?;
     let before = pair.door.holdings()?;
