@@ -64,7 +64,6 @@ impl MemoryGroup {
         let current: u64 = fs::read_to_string(format!("{}/memory.current", self.folder))?.trim().parse()?;
         let cached = self.field("memory.stat", "inactive_file")? + self.field("memory.stat", "active_file")?;
         let bound = current.saturating_sub(cached) + room_bytes;
-        println!("{}", fs::read_to_string(format!("{}/memory.stat", self.folder))?);
         fs::write(format!("{}/memory.max", self.folder), bound.to_string())?;
         Ok(bound)
     }

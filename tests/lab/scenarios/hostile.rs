@@ -56,8 +56,8 @@ pub fn play(_: &Order) -> Outcome<String> {
     pair.hang_up()?;
     pair.stop()?;
     Ok(format!(
-        "the call stood {garbage}; {handshakes} of handshakes; {announcements} of announcements; {nonsense} of nonsense \
-         from a paired station; {clients} silent clients, after which another was let in in {:.1} s",
+        "the call stood garbage ({garbage}), handshakes ({handshakes}), announcements ({announcements}), nonsense from a \
+         paired station ({nonsense}), and {clients} silent clients, after which another was let in in {:.1} s",
         let_in.as_secs_f64()
     ))
 }
@@ -81,7 +81,7 @@ fn endured(pair: &mut Pair, before: Holdings, attack: Attack) -> Outcome<String>
     pair.door.must_run()?;
     pair.door.wait_state("talking")?;
     before.wait_as_before(|| pair.door.holdings())?;
-    Ok(format!("{sent} datagrams, live {:.1} s after them", back.as_secs_f64()))
+    Ok(format!("{sent} datagrams, live {:.1} s later", back.as_secs_f64()))
 }
 
 /// So many connect to the control socket, say nothing and stay. The call goes on; once they are gone others are let in.

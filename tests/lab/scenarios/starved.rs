@@ -18,8 +18,8 @@ const STATE: &str = "/run/visavis-door";
 const DISK_KIB: u32 = 512;
 /// What its journal has at the start.
 const RECORDS: usize = 10;
-/// More than it has in a call, so that it can go on: what a decoder wants for a larger picture.
-const MEMORY_ROOM: u64 = 4 << 20;
+/// More than it has in a call that has gone on for a while: nothing there may grow.
+const MEMORY_ROOM: u64 = 512 << 10;
 /// As many as it may have by default, on Debian.
 const DESCRIPTORS: u64 = 1024;
 /// How long a core is taken away.
@@ -40,7 +40,7 @@ pub fn play(_: &Order) -> Outcome<String> {
     pair.kitchen.wait_joined()?;
     pair.talk()?;
     // Once every buffer has found its size.
-    pair.must_go_on()?;
+    pair.call.wait_watched(KITCHEN)?;
     let bound = group.bound(MEMORY_ROOM)?;
     pair.must_go_on()?;
     let before = pair.door.holdings()?;
