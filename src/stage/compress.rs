@@ -15,7 +15,7 @@ use crate::codec::convert::Converter;
 use crate::codec::{CodecError, Encoder, EncoderConfig, VideoEncoder};
 use crate::device::FrameBuffer;
 use crate::device::m2m::{CodecSpec, M2mEncoder};
-use crate::media::{EncodedFrame, FrameView, Level, Limit, Picture, Size, Thinning, VideoCodec, VideoFormat};
+use crate::media::{EncodedFrame, FrameView, Level, Picture, Size, Thinning, VideoCodec, VideoFormat};
 use crate::ring::{Claim, Lent, Pool, Producer, Receiver};
 use crate::stats::{Counter, Histogram};
 use crate::sys::clock;
