@@ -15,7 +15,7 @@ use crate::codec::convert::Converter;
 use crate::codec::{CodecError, Encoder, EncoderConfig, VideoEncoder};
 use crate::device::FrameBuffer;
 use crate::device::m2m::{CodecSpec, M2mEncoder};
-use crate::media::{EncodedFrame, FrameView, Level, Limit, Picture, Size, Thinning, VideoCodec, VideoFormat};
+use crate::media::{EncodedFrame, FrameView, Level, Picture, Size, Thinning, VideoCodec, VideoFormat};
 use crate::ring::{Claim, Lent, Pool, Producer, Receiver};
 use crate::stats::{Counter, Histogram};
 use crate::sys::clock;
@@ -380,7 +380,8 @@ impl<H: Opens<Request = Wanted> + SharedEncoder> Compress<H> {
     /// Has the camera's frame encoded where it lies; `None` where that cannot be: then it is copied.
     fn encode_shared(&mut self, frame: &FrameBuffer, level: Level, slot: &mut EncodedFrame) -> Option<Outcome> {
         let (format, size) = (frame.format, frame.format.size);
-        let is_as_sent = self.config.codec == VideoCodec::H264 && self.knobs.limit().of_size(level.scaled(size)) == size;
+        let is_as_sent =
+            self.config.codec == VideoCodec::H264 && self.knobs.limit().of_size(level.scaled(size)) == size;
         if !self.may_share || !is_as_sent || frame.exported().is_none() {
             return None;
         }

@@ -5,7 +5,7 @@ use super::super::hardware::fake::{Fake, attempts};
 use super::*;
 use crate::codec::clip::{Clip, psnr_luma};
 use crate::codec::{Decoder, VideoDecoder};
-use crate::media::{ColourRange, PixelFormat};
+use crate::media::{ColourRange, Limit, PixelFormat};
 use crate::ring::{Consumer, fifo};
 use crate::time::Instant;
 

@@ -202,6 +202,7 @@ mod tests {
     //! Goal: real stages that move are let be, ready soon, and go on after each of their parts was made anew. Method: the
     //! stages of a station with the test picture and a tone; the vigil's seconds go by as fast as its bells are answered.
     use super::*;
+    use crate::device::m2m::CodecSpec;
     use crate::device::screen::ScreenSpec;
     use crate::media::{Level, Size, VideoCodec};
     use crate::sys::clock;
@@ -219,11 +220,14 @@ mod tests {
             speaker: SpeakerSpec::None,
             codec: VideoCodec::Mjpeg,
             near: 0,
+            encoder: CodecSpec::Software,
+            decoder: CodecSpec::Software,
             bitrate_bps: None,
             size: Some(Size::new(160, 120)),
             rate_hz: Some(100),
             level: Level::FULL,
             looped: false,
+            adapts: false,
         }
     }
 
