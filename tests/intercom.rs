@@ -158,6 +158,7 @@ fn media() -> MediaConfig {
         rate_hz: Some(15),
         level: Level::FULL,
         looped: false,
+        adapts: true,
     }
 }
 

@@ -93,6 +93,8 @@ impl Media {
             rate_hz: self.rate,
             level: self.level.unwrap_or(defaults.level),
             looped: self.looped,
+            // Size, rate and bits were asked for on the command line.
+            adapts: false,
         }
     }
 

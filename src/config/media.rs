@@ -34,11 +34,13 @@ pub struct Station {
     pub ip: IpVersion,
     /// Whether it announces itself on the network, and finds others by name.
     pub find: bool,
+    /// Whether pictures become fewer and smaller while the board is too hot, or too slow for them.
+    pub adapt: bool,
 }
 
 impl Default for Station {
     fn default() -> Station {
-        Station { name: None, language: None, port: PORT, ip: IpVersion::Both, find: true }
+        Station { name: None, language: None, port: PORT, ip: IpVersion::Both, find: true, adapt: true }
     }
 }
 
@@ -183,6 +185,7 @@ impl Config {
             rate_hz: self.camera.rate.map(|rate| rate.0),
             level: self.camera.level,
             looped: self.camera.repeat,
+            adapts: self.station.adapt,
         }
     }
 }

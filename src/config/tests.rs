@@ -99,6 +99,7 @@ const EVERYTHING_ELSE: &str = r#"
     language = "de"
     port = 1
     ip = "6"
+    adapt = false
     [camera]
     device = "/dev/visavis/camera"
     size = "1280x720"
@@ -176,6 +177,7 @@ fn what_is_typed_is_meant() {
     assert_eq!(config.station.name.as_ref().unwrap().as_str(), "Tür 1");
     let media = config.media(|| unreachable!("the camera is named"));
     assert_eq!((media.size, media.rate_hz, media.bitrate_bps), (Some(Size::new(1280, 720)), Some(15), Some(1_500_000)));
+    assert!(!media.adapts);
     assert_eq!(config.call.usual, Whom::Named("upstairs".into()));
     assert_eq!((config.call.ring_time, config.door.pulse), (Duration::from_secs(90), Duration::from_millis(100)));
     assert_eq!(config.door.line, Some(LineSpec::Place { chip: "gpiochip0".into(), offset: 17 }));

@@ -68,7 +68,7 @@ impl Bench {
         }
         // What is older than a frame's time was replaced by newer ones.
         self.due = self.due.min(1.0);
-        self.now = self.now + LOOK_EVERY;
+        self.now += LOOK_EVERY;
         let look = Look { busy: 1.0 - left_s / LOOK_S, due, made, board: self.board };
         self.governor.handle_look(self.now, &look);
         self.changes.extend(self.governor.poll_change().map(|change| (self.now, change)));

@@ -69,7 +69,7 @@ fn who_sends_slowly_loses_its_place_to_others_and_then_its_time() {
         bench.turn();
     }
     bench.scrape();
-    bench.now = bench.now + CLIENT_TIME;
+    bench.now += CLIENT_TIME;
     bench.turn();
     assert!(bench.server.clients.is_empty() && bench.server.poll_timeout().is_none());
 }

@@ -380,7 +380,8 @@ impl<H: Opens<Request = Wanted> + SharedEncoder> Compress<H> {
     /// Has the camera's frame encoded where it lies; `None` where that cannot be: then it is copied.
     fn encode_shared(&mut self, frame: &FrameBuffer, level: Level, slot: &mut EncodedFrame) -> Option<Outcome> {
         let (format, size) = (frame.format, frame.format.size);
-        let is_as_sent = self.config.codec == VideoCodec::H264 && self.knobs.limit().of_size(level.scaled(size)) == size;
+        let is_as_sent =
+            self.config.codec == VideoCodec::H264 && self.knobs.limit().of_size(level.scaled(size)) == size;
         if !self.may_share || !is_as_sent || frame.exported().is_none() {
             return None;
         }

@@ -41,6 +41,8 @@ pub struct MediaConfig {
     pub level: Level,
     /// A file starts again when it ends.
     pub looped: bool,
+    /// Pictures become less while the board is hot or late.
+    pub adapts: bool,
 }
 
 impl MediaConfig {

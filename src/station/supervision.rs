@@ -220,6 +220,8 @@ mod tests {
             speaker: SpeakerSpec::None,
             codec: VideoCodec::Mjpeg,
             near: 0,
+            encoder: CodecSpec::Software,
+            decoder: CodecSpec::Software,
             bitrate_bps: None,
             size: Some(Size::new(160, 120)),
             rate_hz: Some(100),

@@ -5,8 +5,8 @@
 
 use super::config::{Config, MediaConfig, PortConfig};
 use super::gauge::Gauge;
-use super::load::{Loads, Way};
 use super::halt::Halt;
+use super::load::{Loads, Way};
 use super::peer::Peer;
 use super::socket::{IpVersion, Socket};
 use super::stages::{Stages, fault};
@@ -188,8 +188,12 @@ impl Switchboard {
 
     /// Has the pictures follow what this board can bear, and `peers`, who get them. What is to be told of that.
     pub fn keep_pace(&mut self, now: Instant, peers: Limit) -> Vec<(Way, Change)> {
-        let is_sending = !self.routes.picture_to.is_empty();
-        let changes = self.loads.look(now, &self.stages, &self.limits, is_sending, self.received.map(|(_, size)| size));
+        let (is_sending, received) = (!self.routes.picture_to.is_empty(), self.received.map(|(_, size)| size));
+        let changes = if self.media.adapts {
+            self.loads.look(now, &self.stages, &self.limits, is_sending, received)
+        } else {
+            Vec::new()
+        };
         let load = self.stages.stats.compress.unlimited().map_or(Limit::NONE, |(size, rate_millihertz)| {
             self.loads.limit(size, rate_millihertz, self.media.bitrate_for(size))
         });

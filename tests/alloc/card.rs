@@ -11,6 +11,7 @@ pub fn an_overlay_is_laid_on_pictures_without_an_allocation() {
         is_muted: true,
         is_muted_there: true,
         is_network_weak: true,
+        reduced: None,
         volume_percent: Some(60),
         remaining_seconds: Some(90),
         has_self_view: true,

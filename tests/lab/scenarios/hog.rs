@@ -25,9 +25,10 @@ const KITCHEN: End = End::Far;
 
 pub fn play(_: &Order) -> Outcome<String> {
     let mut call = Call::prepare(Plan { judged: Region::BESIDE_OVERLAY, ..Plan::default() })?;
-    let door = Intercom::start(DOOR, "door", &config(DOOR, ""))?;
+    let adapting = |end: End, more: &str| config(end, more).replace("adapt = false", "adapt = true");
+    let door = Intercom::start(DOOR, "door", &adapting(DOOR, ""))?;
     let kitchen =
-        Intercom::start(KITCHEN, "kitchen", &config(KITCHEN, "[[peer]]\nname = \"door\"\nauto_answer = true\n"))?;
+        Intercom::start(KITCHEN, "kitchen", &adapting(KITCHEN, "[[peer]]\nname = \"door\"\nauto_answer = true\n"))?;
     make_known(&door, &kitchen, Ip::V6.address(DOOR))?;
     door.wait_joined()?;
     kitchen.wait_joined()?;

@@ -92,9 +92,10 @@ shows = ["ringing", "talking"]
 /// The configuration of a station with a camera that shows the clip, a screen and a sound card.
 pub fn config(end: End, hands: &str) -> String {
     let (camera, screen, card) = (camera::LOOPBACK[end.index()], Screen::card(end), sound::station_side(end));
-    // Cameras and screens are small already; the bits are those of the other calls.
+    // Cameras and screens are small already; the bits are those of the other calls. What is judged is the whole picture, which
+    // a busy machine is not to make smaller.
     format!(
-        "[station]\nip = \"6\"\n[camera]\ndevice = \"{camera}\"\nlevel = 0\nbitrate = \"2 Mbit/s\"\n[screen]\ndevice = \"drm:{screen}\"\n\
+        "[station]\nip = \"6\"\nadapt = false\n[camera]\ndevice = \"{camera}\"\nlevel = 0\nbitrate = \"2 Mbit/s\"\n[screen]\ndevice = \"drm:{screen}\"\n\
          [microphone]\ndevice = \"alsa:{card}\"\n[loudspeaker]\ndevice = \"alsa:{card}\"\n{hands}"
     )
 }
