@@ -36,7 +36,7 @@
 //! | [`identity`] | keys, one-time codes, pairing, the address book | time |
 //! | [`journal`] | calls, door releases and refusals on disk, with still pictures | identity, codec, media |
 //! | [`call`] | what is asked of a station, and what becomes of it | identity, wire, media, time |
-//! | [`sys`] | the kernel's calls that no crate covers, and the clock | time |
+//! | [`sys`] | the kernel's calls that no crate covers, Landlock, and the clock | time |
 //! | [`find`] | stations find each other by name; where a peer may be | identity, wire, sys |
 //! | [`device`] | thin edges: `v4l2`, `alsa`, `drm`, `fbdev`, `gpio`, `keys`, `touch`, `file`, `pattern`, … | sys, media, time, ring, codec |
 //! | [`panel`] | buttons, keys, touches, lamps, the door's strike, and the control socket | call, device, sys, time |

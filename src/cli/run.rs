@@ -8,7 +8,7 @@ use crate::config::{CONFIG_FILE, Config, Surroundings};
 use crate::device::camera::CameraSpec;
 use crate::identity::{SecretKey, system_random};
 use crate::panel::client::server_path;
-use crate::station::{Config as StationConfig, Intercom, PortConfig};
+use crate::station::{Config as StationConfig, Intercom, PortConfig, confine};
 use crate::sys::poll;
 use crate::sys::tty;
 use crate::sys::wake::Stop;
@@ -52,7 +52,9 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
     };
     let stop = Stop::new().map_err(|e| Failure::io("make an eventfd", &e))?;
     let interrupts = tty::interrupts().map_err(|e| Failure::io("take over signals", &e))?;
-    let intercom = Intercom::start(station, config.intercom(&around)).map_err(Failure::config)?;
+    let settings = config.intercom(&around);
+    confine(&station, Some(&settings), std::env::var_os("HOME").as_deref().map(Path::new));
+    let intercom = Intercom::start(station, settings).map_err(Failure::config)?;
     let ended = Stop::new().map_err(|e| Failure::io("make an eventfd", &e))?;
     let done = std::thread::scope(|scope| {
         scope.spawn(|| {

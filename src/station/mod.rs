@@ -2,10 +2,12 @@
 //!
 //! `switchboard` binds the port and starts a thread for each clock (see [`stage`](crate::stage)); a net loop drives it in the
 //! calling thread until it is asked to stop: [`Chat`] with one other station, [`Intercom`] with those of a house. Nothing in here touches a pixel or a
-//! sample: a net loop moves leases between rings and links.
+//! sample: a net loop moves leases between rings and links. [`confine`] comes before them, since it holds for the threads that
+//! are started after it.
 
 mod chat;
 mod config;
+mod confine;
 mod intercom;
 mod peer;
 mod report;
@@ -17,6 +19,7 @@ mod view;
 
 pub use chat::Chat;
 pub use config::{ChatConfig, Config, MediaConfig, PortConfig};
+pub use confine::confine;
 pub use intercom::{Intercom, IntercomConfig, PeerSettings};
 pub use report::Report;
 pub use resolve::resolve;

@@ -1,10 +1,11 @@
-//! The kernel's calls: the clock, wake-ups, timers, polling, memory and scheduling.
+//! The kernel's calls: the clock, wake-ups, timers, polling, memory, scheduling and Landlock.
 //!
 //! Every wait in visavis is a poll on file descriptors: nobody sleeps blind, nobody spins.
 #![allow(unsafe_code)]
 
 pub mod calendar;
 pub mod clock;
+pub mod landlock;
 pub mod memory;
 pub mod poll;
 pub mod process;
