@@ -14,6 +14,8 @@ mod network_cut;
 mod pairing;
 mod peer_frozen;
 mod peer_killed;
+mod power_cut;
+mod read_only;
 mod soak;
 mod sound_unplugged;
 mod strike_killed;
@@ -73,6 +75,16 @@ pub const ALL: &[Scenario] = &[
         under_systemd: true,
         ..scenario("appliance", 120, appliance::play, "installed, and started by systemd in its sandbox")
     },
+    Scenario {
+        under_systemd: true,
+        ..scenario(
+            "read_only",
+            120,
+            read_only::play,
+            "the same with nothing writable but its state, on a disk of its own",
+        )
+    },
+    scenario("power_cut", 900, power_cut::play, "the power fails at each write: what is left is read, and runs"),
     Scenario {
         only_when_named: true,
         ..scenario("soak", 300, soak::play, "an hour's call ends as it began (VISAVIS_LAB_SECONDS)")
