@@ -8,7 +8,8 @@ SUDO     := $(if $(filter 0,$(shell id -u)),,sudo)
 # What the build compiles against: ALSA; bindgen for V4L2's structures; C and C++ for the codecs, with their assembly.
 BUILD_PACKAGES := g++ cmake nasm pkg-config libasound2-dev libclang-dev
 # What the lab's kernel is built with, and what its scenarios handle devices and networks with.
-LAB_PACKAGES := make gcc flex bison bc xz-utils libc6-dev kmod iproute2 procps v4l-utils alsa-utils busybox udev systemd
+LAB_PACKAGES := make gcc flex bison bc xz-utils libc6-dev kmod iproute2 procps v4l-utils alsa-utils busybox udev systemd \
+	e2fsprogs dmsetup
 # What the emulated boards are made of and run in.
 BOARD_PACKAGES := qemu-system-arm qemu-user-static mmdebstrap uidmap libarchive-tools cpio kmod
 
@@ -47,11 +48,18 @@ run: setup ## two stations on this machine call each other
 test: setup ## all tests that need no special device
 	$(CARGO) test --locked
 
-check: setup ## format, lints, documentation, licences, minimum Rust version
+# How far the unit is open at most, in tenths, as `systemd-analyze security` counts it: 0 is shut, 100 is open.
+EXPOSURE_MAX := 20
+check: setup ## format, lints, documentation, licences, minimum Rust version, the unit's sandbox
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" $(CARGO) doc --locked --no-deps --document-private-items
 	$(CARGO) test --locked --test tidy
+	$(call need,systemd)
+	@mkdir -p target && sed 's|@PREFIX@|/usr|g' deploy/visavis.service >target/visavis.service
+	@systemd-analyze security --offline=true --threshold=$(EXPOSURE_MAX) --no-pager target/visavis.service \
+		>target/visavis.security || { cat target/visavis.security; exit 1; }
+	@tail -n 1 target/visavis.security
 
 # SCENARIO=NAME: only those with NAME in their name. One of them is of the Debian package.
 lab: setup-lab $(if $(filter-out package,$(SCENARIO)),,deb) ## calls on real drivers, in a kernel of their own (first time: builds it, 5 minutes)

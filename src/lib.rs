@@ -37,7 +37,7 @@
 //! | [`identity`] | keys, one-time codes, pairing, the address book | time |
 //! | [`journal`] | calls, door releases and refusals on disk, with still pictures | identity, codec, media |
 //! | [`call`] | what is asked of a station, and what becomes of it | identity, wire, media, time |
-//! | [`sys`] | the kernel's calls that no crate covers, and the clock | time |
+//! | [`sys`] | the kernel's calls that no crate covers, Landlock, and the clock | time |
 //! | [`find`] | stations find each other by name; where a peer may be | identity, wire, sys |
 //! | [`metrics`] | numbers in Prometheus' text format, and the port that serves them | stats, time |
 //! | [`device`] | thin edges: `v4l2`, `m2m`, `alsa`, `drm`, `fbdev`, `gpio`, `keys`, `touch`, `file`, `pattern`, … | sys, media, time, ring, codec |

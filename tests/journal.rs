@@ -112,7 +112,7 @@ fn a_rewriting_that_fails_anywhere_leaves_the_old_file(folder: &Path) {
         let left = fs::read(journal_file(folder)).unwrap();
         assert!(left == full || numbers(folder).len() as u64 > half / line - 2, "with room for {room} bytes");
         let names: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-        assert_eq!(names.len(), 2, "no temporary file is left beside journal and stills: {names:?}");
+        assert_eq!(names.len(), 3, "no temporary file is left beside journal, stills and snapshots: {names:?}");
     }
     // What a process that was killed between writing and renaming leaves goes at the next start.
     fs::write(folder.join("journal.new-1-0"), "half").unwrap();

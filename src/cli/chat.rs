@@ -11,11 +11,11 @@ use crate::device::v4l2;
 use crate::identity::{AddressBook, Code, SecretKey, state_directory, system_random};
 use crate::link::Trust;
 use crate::media::Level;
-use crate::station::{Chat, ChatConfig, Config, IpVersion, PortConfig, resolve};
+use crate::station::{Chat, ChatConfig, Config, IpVersion, PortConfig, confine, resolve};
 use crate::sys::wake::Stop;
 use nix::ifaddrs::getifaddrs;
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 #[derive(clap::Args, Debug)]
@@ -70,6 +70,7 @@ pub(super) fn run(args: Args) -> Result<ExitCode, Failure> {
     let chat = ChatConfig { trusts, shown_code, host: args.host.clone(), port: args.port };
     let stop = Stop::new().map_err(|e| Failure::io("make an eventfd", &e))?;
     let terminal = Terminal::new().map_err(|e| Failure::io("take over signals", &e))?;
+    confine(&config, None, std::env::var_os("HOME").as_deref().map(Path::new));
     let station = Chat::start(config, chat).map_err(|e| Failure::io("start the station", &e))?;
     let view = station.view();
     let (duration, ended) = (args.media.duration(), terminal.ended.clone());

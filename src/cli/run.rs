@@ -8,7 +8,7 @@ use crate::config::{CONFIG_FILE, Config, Surroundings};
 use crate::device::camera::CameraSpec;
 use crate::identity::{SecretKey, system_random};
 use crate::panel::client::server_path;
-use crate::station::{Config as StationConfig, Halt, Intercom, PortConfig};
+use crate::station::{Config as StationConfig, Halt, Intercom, PortConfig, confine};
 use crate::sys::notify::Notify;
 use crate::sys::poll;
 use crate::sys::tty;
@@ -53,7 +53,9 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
     };
     let stop = Stop::new().map_err(|e| Failure::io("make an eventfd", &e))?;
     let interrupts = tty::interrupts().map_err(|e| Failure::io("take over signals", &e))?;
-    let mut intercom = Intercom::start(station, config.intercom(&around)).map_err(Failure::config)?;
+    let settings = config.intercom(&around);
+    confine(&station, Some(&settings), std::env::var_os("HOME").as_deref().map(Path::new));
+    let mut intercom = Intercom::start(station, settings).map_err(Failure::config)?;
     if let Some(manager) = Notify::from_environment(|name| std::env::var_os(name)) {
         intercom.report_to(manager);
     }

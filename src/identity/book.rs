@@ -1,14 +1,15 @@
 //! The address book: which stations this one knows, what each may do, and where each was found.
 
-use super::files::{Existing, IdentityError, write_atomically};
+use super::files::{IdentityError, lock_directory, remove_unfinished, write_atomically};
 use super::key::PublicKey;
 use std::io;
 use std::net::SocketAddr;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
 /// The address book's file in the state directory.
 pub const BOOK_FILE: &str = "peers.toml";
+/// How its name begins, and that of one that is not whole yet.
+const BOOK_STEM: &str = "peers";
 /// Entries of a book. A house has a dozen stations; the bound keeps a spoiled file from growing memory.
 pub const PEERS_MAX: usize = 64;
 /// Addresses kept of a peer: IPv4 and IPv6, on a few networks.
@@ -86,7 +87,7 @@ impl AddressBook {
     pub fn save(&self, directory: &Path) -> Result<(), IdentityError> {
         let path = directory.join(BOOK_FILE);
         let text = self.to_text();
-        write_atomically(&path, text.as_bytes(), 0o644, Existing::Replace)
+        write_atomically(&path, text.as_bytes(), 0o644)
             .map_err(|e| IdentityError::io(&path, "write the address book", e))
     }
 
@@ -102,17 +103,15 @@ impl AddressBook {
         directory: &Path,
         change: impl FnOnce(&mut AddressBook) -> Result<T, E>,
     ) -> Result<T, E> {
-        let locked = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory);
-        let locked = locked.and_then(|()| std::fs::File::open(directory)).and_then(|folder| {
-            folder.lock()?;
-            Ok(folder)
-        });
         // Held until the end: closing the file gives the lock back.
-        let _locked = locked.map_err(|e| IdentityError::io(directory, "lock the state directory", e))?;
+        let _locked = lock_directory(directory)?;
         let before = AddressBook::load(directory)?;
         let mut book = before.clone();
         let done = change(&mut book)?;
         if book != before {
+            // Nobody else writes now: what is unfinished is of a power cut.
+            remove_unfinished(directory, BOOK_STEM)
+                .map_err(|e| IdentityError::io(directory, "clear the state directory", e))?;
             book.save(directory)?;
         }
         Ok(done)

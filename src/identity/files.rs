@@ -83,24 +83,55 @@ pub fn state_directory(variable: impl Fn(&str) -> Option<OsString>) -> Option<Pa
     of_unit.or_else(of_user).or_else(of_home)
 }
 
-/// Whether a write may put its file in the place of another.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Existing {
-    /// The new file takes the old one's place.
-    Replace,
-    /// An old file stays, and the write fails with `AlreadyExists`.
-    Keep,
+/// The directory of `path`, as it is opened.
+fn directory_of(path: &Path) -> &Path {
+    path.parent().filter(|directory| !directory.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// Writes `bytes` to `path` so that a reader, or a power cut, finds all of it or what was there before.
-///
-/// The directory is made, private to its owner, where it is missing.
-pub(crate) fn write_atomically(path: &Path, bytes: &[u8], mode: u32, existing: Existing) -> io::Result<()> {
+/// Puts on the disk which names a directory has: they are its data, not that of the files.
+pub(crate) fn sync_directory(directory: &Path) -> io::Result<()> {
+    File::open(directory)?.sync_all()
+}
+
+/// Makes a directory, private to its owner, and those above it that are missing: on the disk when this returns.
+pub(crate) fn make_directory(path: &Path) -> io::Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    let above = directory_of(path);
+    make_directory(above)?;
+    match DirBuilder::new().mode(0o700).create(path) {
+        Ok(()) => match sync_directory(above) {
+            // One that may be written but not read cannot be synchronised.
+            Err(error) if error.kind() != io::ErrorKind::PermissionDenied => Err(error),
+            _ => Ok(()),
+        },
+        // Somebody else has made it meanwhile.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Makes `directory` where it is missing, and locks it against others who change files in it; until the drop.
+pub(super) fn lock_directory(directory: &Path) -> Result<File, IdentityError> {
+    let locked = make_directory(directory).and_then(|()| File::open(directory)).and_then(|folder| {
+        folder.lock()?;
+        Ok(folder)
+    });
+    locked.map_err(|error| IdentityError::io(directory, "lock the state directory", error))
+}
+
+/// What [`write_atomically`] adds to the name of a file that is not whole yet.
+const UNFINISHED: &str = "new-";
+
+/// Writes `bytes` to `path` so that a reader, or a power cut, finds all of it or what was there before: on the disk when
+/// this returns. A directory that is missing is made.
+pub(crate) fn write_atomically(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     // Two writers in one process, or in two, must not share a temporary file.
     static WRITES: AtomicU32 = AtomicU32::new(0);
-    let directory = path.parent().filter(|d| !d.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
-    let unique = format!("new-{}-{}", std::process::id(), WRITES.fetch_add(1, Ordering::Relaxed));
+    let directory = directory_of(path);
+    make_directory(directory)?;
+    let unique = format!("{UNFINISHED}{}-{}", std::process::id(), WRITES.fetch_add(1, Ordering::Relaxed));
     let temporary = path.with_extension(unique);
     // One that a crashed process with our number left behind.
     let _ = fs::remove_file(&temporary);
@@ -108,14 +139,33 @@ pub(crate) fn write_atomically(path: &Path, bytes: &[u8], mode: u32, existing: E
         let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&temporary)?;
         file.write_all(bytes)?;
         file.sync_all()?;
-        match existing {
-            Existing::Replace => fs::rename(&temporary, path),
-            // link(2) is the one call that puts a complete file in place only where none is.
-            Existing::Keep => fs::hard_link(&temporary, path),
-        }
+        fs::rename(&temporary, path)
     })();
-    let _ = fs::remove_file(&temporary);
+    if written.is_err() {
+        let _ = fs::remove_file(&temporary);
+    }
     written?;
-    // The name itself is data of the directory.
-    File::open(directory)?.sync_all()
+    sync_directory(directory)
+}
+
+/// Removes what writers of files whose names begin with `stem` left unfinished; to be called where nobody else writes them.
+///
+/// # Errors
+/// With the file.
+pub(crate) fn remove_unfinished(directory: &Path, stem: &str) -> io::Result<()> {
+    let named = |path: &Path| {
+        let path = path.display().to_string();
+        move |error: io::Error| {
+            io::Error::new(error.kind(), format!("{path}: cannot clear what is unfinished: {error}"))
+        }
+    };
+    for entry in fs::read_dir(directory).map_err(named(directory))? {
+        let entry = entry.map_err(named(directory))?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let extension = name.strip_prefix(stem).and_then(|rest| rest.rsplit_once('.')).map(|(_, extension)| extension);
+        if extension.is_some_and(|extension| extension.starts_with(UNFINISHED)) {
+            fs::remove_file(entry.path()).map_err(named(&entry.path()))?;
+        }
+    }
+    Ok(())
 }

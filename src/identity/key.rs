@@ -1,6 +1,6 @@
 //! The station's key pair, its file, and how a public key is written for people.
 
-use super::files::{Existing, IdentityError, write_atomically};
+use super::files::{IdentityError, lock_directory, remove_unfinished, write_atomically};
 use core::fmt;
 use core::str::FromStr;
 use ring::digest;
@@ -14,6 +14,8 @@ use zeroize::{Zeroize, Zeroizing};
 
 /// The private key's file in the state directory.
 pub const KEY_FILE: &str = "identity.key";
+/// How its name begins, and that of one that is not whole yet.
+const KEY_STEM: &str = "identity";
 /// What the key's file begins with; the number is the format's version.
 const KEY_FILE_HEAD: &str = "visavis-secret-key-1 ";
 /// The head, 64 hexadecimal digits and a line's end; a longer file is not ours.
@@ -64,13 +66,16 @@ impl SecretKey {
         if let Some(key) = SecretKey::load(&path)? {
             return Ok(key);
         }
-        let key = SecretKey::generate(random);
-        match write_atomically(&path, key.to_text().as_bytes(), 0o600, Existing::Keep) {
-            Ok(()) => Ok(key),
-            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => SecretKey::load(&path)?
-                .ok_or_else(|| IdentityError::content(&path, None, "vanished while it was read", "start again")),
-            Err(e) => Err(IdentityError::io(&path, "write the station's key", e)),
+        // Two programs that start at once must not each take its own for the station's.
+        let _locked = lock_directory(directory)?;
+        if let Some(key) = SecretKey::load(&path)? {
+            return Ok(key);
         }
+        let key = SecretKey::generate(random);
+        remove_unfinished(directory, KEY_STEM)
+            .and_then(|()| write_atomically(&path, key.to_text().as_bytes(), 0o600))
+            .map_err(|e| IdentityError::io(&path, "write the station's key", e))?;
+        Ok(key)
     }
 
     /// The key in the file `path`; `None` where there is no such file.

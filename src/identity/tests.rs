@@ -331,3 +331,15 @@ fn a_change_that_fails_or_changes_nothing_leaves_the_file_alone() {
     assert_eq!(number(), before);
     assert!(AddressBook::load(&scratch.0).unwrap().by_name("kitchen").is_some());
 }
+
+#[test]
+fn what_a_power_cut_left_of_a_key_or_a_book_goes_with_the_next_one_that_is_written() {
+    let scratch = Scratch::new("unfinished");
+    std::fs::create_dir_all(&scratch.0).unwrap();
+    let half = ["identity.new-7-0", "peers.new-7-1", "journal.new-7-2"].map(|name| scratch.0.join(name));
+    half.iter().for_each(|path| std::fs::write(path, "half").unwrap());
+    SecretKey::load_or_create(&scratch.0, counting(1)).unwrap();
+    assert_eq!(half.each_ref().map(|path| path.exists()), [false, true, true]);
+    AddressBook::update(&scratch.0, |book| Ok::<_, BoxedError>(book.add(entry("kitchen", 1))?)).unwrap();
+    assert_eq!(half.each_ref().map(|path| path.exists()), [false, false, true], "what others write is left to them");
+}

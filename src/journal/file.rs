@@ -1,14 +1,16 @@
 //! The journal's file: appended a line at a time, repaired when it is opened, halved when it is full.
 
 use super::record::Record;
-use crate::identity::{Existing, write_atomically};
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use crate::identity::{make_directory, remove_unfinished, sync_directory, write_atomically};
+use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 /// The file in the state directory.
 pub const JOURNAL_FILE: &str = "journal.jsonl";
+/// How its name and those of its unfinished rewritings begin.
+const JOURNAL_STEM: &str = "journal";
 /// Bytes of the file: some 5,000 records, a year of a busy door; reading them takes milliseconds.
 pub const JOURNAL_BYTES_MAX: u64 = 512 * 1024;
 /// Who stood at the door is for the station alone.
@@ -85,14 +87,13 @@ pub fn fuzz_lines(bytes: &[u8]) {
 impl JournalFile {
     /// Opens the file, and repairs it: what a power cut left of a line, or of a rewriting, goes, and that is said.
     pub(super) fn open(directory: &Path) -> io::Result<(JournalFile, Vec<Record>)> {
-        let made = DirBuilder::new().recursive(true).mode(0o700).create(directory);
-        made.map_err(named(directory, "make the state directory"))?;
+        make_directory(directory).map_err(named(directory, "make the state directory"))?;
         let path = directory.join(JOURNAL_FILE);
-        remove_unfinished(directory, "journal.new-")?;
+        remove_unfinished(directory, JOURNAL_STEM)?;
         let open = OpenOptions::new().read(true).append(true).create(true).mode(MODE).open(&path);
         let file = open.map_err(named(&path, "open the journal"))?;
         // A new file's name is data of the directory.
-        File::open(directory).and_then(|folder| folder.sync_all()).map_err(named(directory, "write the directory"))?;
+        sync_directory(directory).map_err(named(directory, "write the directory"))?;
         let bytes = file.try_clone().and_then(read_newest).map_err(named(&path, "read the journal"))?;
         let whole = whole_lines(&bytes);
         let total = file.metadata().map_err(named(&path, "look at the journal"))?.len();
@@ -146,20 +147,9 @@ impl JournalFile {
         let half = bytes.len().saturating_sub((JOURNAL_BYTES_MAX / 2) as usize);
         let start = bytes[half..].iter().position(|byte| *byte == b'\n').map_or(bytes.len(), |at| half + at + 1);
         let newer = &bytes[start..];
-        write_atomically(&self.path, newer, MODE, Existing::Replace)?;
+        write_atomically(&self.path, newer, MODE)?;
         self.file = OpenOptions::new().read(true).append(true).open(&self.path)?;
         self.length = newer.len() as u64;
         Ok(())
     }
-}
-
-/// Removes the temporary files of writers that never came to their end.
-fn remove_unfinished(folder: &Path, start: &str) -> io::Result<()> {
-    for entry in fs::read_dir(folder).map_err(named(folder, "list the directory"))? {
-        let entry = entry.map_err(named(folder, "list the directory"))?;
-        if entry.file_name().to_string_lossy().starts_with(start) {
-            fs::remove_file(entry.path()).map_err(named(&entry.path(), "remove an unfinished file"))?;
-        }
-    }
-    Ok(())
 }

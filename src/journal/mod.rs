@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | `journal.jsonl` | one line of JSON for each [`Record`] | 512 KiB; the older half then goes |
 //! | `stills/00000042.jpg` | who stood there, numbered in the order of time | 200 pictures, 32 MiB; the oldest go |
+//! | `snapshots/1764046800000.png` | what the screen showed, by the time in ms | the same |
 //!
 //! **A power cut at any write leaves a readable state, and costs at most the last record.** A record is appended with one
 //! write and fdatasync; a torn last line is cut off, with a word in the log, when the journal is opened again. Whatever is
@@ -23,7 +24,7 @@ mod tests;
 
 pub use file::{JOURNAL_BYTES_MAX, JOURNAL_FILE, fuzz_lines, read};
 pub use record::{Record, What};
-pub use stills::{STILL_BYTES_MAX, STILLS_BYTES_MAX, STILLS_FOLDER, STILLS_MAX, Still};
+pub use stills::{SNAPSHOTS_FOLDER, STILL_BYTES_MAX, STILLS_BYTES_MAX, STILLS_FOLDER, STILLS_MAX, Still};
 
 use file::JournalFile;
 use record::Refusals;
@@ -39,8 +40,13 @@ const QUEUE_MAX: usize = 32;
 /// Records kept in memory, for the screen and the control socket.
 pub const RECENT_MAX: usize = 100;
 
-/// A record on its way to the disk, and the picture for it with its file's name.
-type Entry = (Record, Option<(String, Still)>);
+/// What is on its way to the disk.
+enum Entry {
+    /// A record, and the picture for it with its file's name.
+    Record(Record, Option<(String, Still)>),
+    /// A picture of the screen with its file's name.
+    Snapshot(String, Still),
+}
 
 /// The journal of a running station. Its drop waits until everything is written.
 #[derive(Debug)]
@@ -62,12 +68,13 @@ impl Journal {
     pub fn start(directory: &Path) -> io::Result<Journal> {
         let (mut file, mut recent) = JournalFile::open(directory)?;
         recent.drain(..recent.len().saturating_sub(RECENT_MAX));
-        let mut stills = Stills::open(directory)?;
+        let stills = Stills::open(directory.join(STILLS_FOLDER))?;
         let next_still = stills.next_number();
+        let snapshots = Stills::open(directory.join(SNAPSHOTS_FOLDER))?;
         let (queue, waiting) = sync_channel(QUEUE_MAX);
         let writer = std::thread::Builder::new()
             .name("journal".into())
-            .spawn(move || write_all(&waiting, &mut file, &mut stills))?;
+            .spawn(move || write_all(&waiting, &mut file, stills, snapshots))?;
         Ok(Journal {
             queue: Some(queue),
             writer: Some(writer),
@@ -88,8 +95,17 @@ impl Journal {
             self.recent.pop_front();
         }
         self.recent.push_back(record.clone());
+        self.enqueue(Entry::Record(record, still));
+    }
+
+    /// Keeps a picture of the screen, a PNG image, made at that time. As [`Journal::record`], it does not wait.
+    pub fn keep_snapshot(&mut self, at_unix_ms: u64, image: Vec<u8>) {
+        self.enqueue(Entry::Snapshot(format!("{at_unix_ms}.png"), Still::Png(image)));
+    }
+
+    fn enqueue(&mut self, entry: Entry) {
         let Some(queue) = &self.queue else { return };
-        if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) = queue.try_send((record, still)) {
+        if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) = queue.try_send(entry) {
             // Said once for each time that it begins; the count tells the rest.
             if self.dropped == 0 {
                 tracing::warn!("the journal's disk is too slow: what happens now is not kept");
@@ -120,18 +136,16 @@ impl Drop for Journal {
 }
 
 /// The writing thread: one entry after the other, until nobody can send any more.
-fn write_all(waiting: &Receiver<Entry>, file: &mut JournalFile, stills: &mut Stills) {
+fn write_all(waiting: &Receiver<Entry>, file: &mut JournalFile, mut stills: Stills, mut snapshots: Stills) {
     // A full disk is a state, not an event: it is said when it begins and when it ends.
     let mut is_failing = false;
-    for (mut record, still) in waiting {
-        let mut result = Ok(());
-        if let Some((name, still)) = still
-            && let Err(error) = stills.write(&name, still)
-        {
-            record.still = None;
-            result = Err(error);
-        }
-        let result = file.append(&record).and(result);
+    for entry in waiting {
+        let result = match entry {
+            Entry::Record(record, still) => write_record(file, &mut stills, record, still),
+            Entry::Snapshot(name, image) => snapshots.write(&name, image).map(|path| {
+                tracing::info!("the screen's picture is in {}", path.display());
+            }),
+        };
         match &result {
             Err(error) if !is_failing => tracing::warn!("{error}"),
             Ok(()) if is_failing => tracing::info!("the journal can be written again"),
@@ -139,4 +153,17 @@ fn write_all(waiting: &Receiver<Entry>, file: &mut JournalFile, stills: &mut Sti
         }
         is_failing = result.is_err();
     }
+}
+
+fn write_record(
+    file: &mut JournalFile,
+    stills: &mut Stills,
+    mut record: Record,
+    still: Option<(String, Still)>,
+) -> io::Result<()> {
+    let written = still.map_or(Ok(()), |(name, still)| stills.write(&name, still).map(drop));
+    if written.is_err() {
+        record.still = None;
+    }
+    file.append(&record).and(written)
 }

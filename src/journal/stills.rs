@@ -3,17 +3,18 @@
 use super::file::named;
 use crate::codec::VideoEncoder;
 use crate::codec::mjpeg::{DEFAULT_QUALITY, MjpegEncoder};
-use crate::identity::{Existing, write_atomically};
+use crate::identity::{make_directory, remove_unfinished, write_atomically};
 use crate::media::{EncodedFrame, Picture};
 use std::collections::BTreeMap;
-use std::fs::{self, DirBuilder};
+use std::fs;
 use std::io;
-use std::os::unix::fs::DirBuilderExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// The folder in the state directory.
 pub const STILLS_FOLDER: &str = "stills";
-/// Pictures that are kept.
+/// The same for pictures of the screen that somebody asked for.
+pub const SNAPSHOTS_FOLDER: &str = "snapshots";
+/// Pictures that are kept, in each folder.
 pub const STILLS_MAX: usize = 200;
 /// Bytes of all of them.
 pub const STILLS_BYTES_MAX: u64 = 32 * 1024 * 1024;
@@ -55,18 +56,15 @@ pub(super) struct Stills {
 }
 
 impl Stills {
-    /// Opens the folder in `directory`, and removes what a power cut left of a picture.
-    pub(super) fn open(directory: &Path) -> io::Result<Stills> {
-        let folder = directory.join(STILLS_FOLDER);
-        let made = DirBuilder::new().recursive(true).mode(0o700).create(&folder);
-        made.map_err(named(&folder, "make the folder of stills"))?;
+    /// Opens the folder, and removes what a power cut left of a picture.
+    pub(super) fn open(folder: PathBuf) -> io::Result<Stills> {
+        make_directory(&folder).map_err(named(&folder, "make the folder of stills"))?;
+        remove_unfinished(&folder, "")?;
         let mut kept = BTreeMap::new();
         for entry in fs::read_dir(&folder).map_err(named(&folder, "list the stills"))? {
             let entry = entry.map_err(named(&folder, "list the stills"))?;
             let name = entry.file_name().to_string_lossy().into_owned();
-            if name.contains(".new-") {
-                fs::remove_file(entry.path()).map_err(named(&entry.path(), "remove an unfinished still"))?;
-            } else if let Some(number) = number_of(&name) {
+            if let Some(number) = number_of(&name) {
                 kept.insert(number, (name, entry.metadata().map_or(0, |metadata| metadata.len())));
             }
         }
@@ -78,8 +76,8 @@ impl Stills {
         self.kept.last_key_value().map_or(1, |(number, _)| number.saturating_add(1))
     }
 
-    /// Keeps a picture under `name`: on the disk, whole, when this returns. Old ones go to make room.
-    pub(super) fn write(&mut self, name: &str, still: Still) -> io::Result<()> {
+    /// Keeps a picture under `name`: on the disk, whole, when this returns, and where. Old ones go to make room.
+    pub(super) fn write(&mut self, name: &str, still: Still) -> io::Result<PathBuf> {
         let path = self.folder.join(name);
         let bytes = match still {
             Still::Jpeg(bytes) | Still::Png(bytes) => bytes,
@@ -91,11 +89,11 @@ impl Stills {
             return Err(named(&path, "keep a still")(error));
         }
         self.make_room(bytes.len() as u64)?;
-        write_atomically(&path, &bytes, MODE, Existing::Replace).map_err(named(&path, "write a still"))?;
+        write_atomically(&path, &bytes, MODE).map_err(named(&path, "write a still"))?;
         if let Some(number) = number_of(name) {
             self.kept.insert(number, (name.to_owned(), bytes.len() as u64));
         }
-        Ok(())
+        Ok(path)
     }
 
     fn make_room(&mut self, bytes: u64) -> io::Result<()> {

@@ -85,6 +85,23 @@ fn who_stood_there_is_kept_as_a_picture() {
 }
 
 #[test]
+fn pictures_of_the_screen_are_kept_apart_from_what_happened_and_the_oldest_go() {
+    let scratch = Scratch::new("snapshots");
+    let folder = scratch.0.join(SNAPSHOTS_FOLDER);
+    fs::create_dir_all(&folder).unwrap();
+    for at in 1..=STILLS_MAX as u64 {
+        fs::write(folder.join(format!("{at}.png")), "old").unwrap();
+    }
+    let mut journal = Journal::start(&scratch.0).unwrap();
+    journal.keep_snapshot(1_764_000_000_000, b"png".to_vec());
+    drop(journal);
+    assert_eq!(fs::read(folder.join("1764000000000.png")).unwrap(), b"png");
+    assert_eq!(fs::read_dir(&folder).unwrap().count(), STILLS_MAX);
+    assert!(!folder.join("1.png").exists());
+    assert_eq!(read(&scratch.0).unwrap(), (Vec::new(), 0));
+}
+
+#[test]
 fn the_oldest_stills_go_by_number_and_by_bytes() {
     let scratch = Scratch::new("stills");
     let numbers = || {
@@ -93,14 +110,14 @@ fn the_oldest_stills_go_by_number_and_by_bytes() {
         names.sort();
         (names.len(), names.first().cloned().unwrap(), names.last().cloned().unwrap())
     };
-    let mut stills = Stills::open(&scratch.0).unwrap();
+    let mut stills = Stills::open(scratch.0.join(STILLS_FOLDER)).unwrap();
     for number in 1..=STILLS_MAX as u64 + 5 {
         let still = Still::Jpeg(vec![0; 10]);
         stills.write(&stills::file_name(number, &still), still).unwrap();
     }
     assert_eq!(numbers(), (STILLS_MAX, "00000006.jpg".into(), "00000205.jpg".into()));
     // The next start counts on, and knows what there is.
-    let mut stills = Stills::open(&scratch.0).unwrap();
+    let mut stills = Stills::open(scratch.0.join(STILLS_FOLDER)).unwrap();
     for number in stills.next_number()..stills.next_number() + 8 {
         let still = Still::Png(vec![0; STILL_BYTES_MAX]);
         stills.write(&stills::file_name(number, &still), still).unwrap();

@@ -3,10 +3,12 @@
 //! `switchboard` binds the port and starts a thread for each clock (see [`stage`](crate::stage)); a net loop drives it in
 //! the calling thread until it is asked to stop: [`Chat`] with one other station, [`Intercom`] with those of a house.
 //! Nothing in here touches a pixel or a sample: a net loop moves leases between rings and links. Whether what should move
-//! does is watched by `vigil`, which `supervision` shows the stages and obeys.
+//! does is watched by `vigil`, which `supervision` shows the stages and obeys. [`confine`] comes before all of it, since it
+//! holds for the threads that are started after it.
 
 mod chat;
 mod config;
+mod confine;
 mod gauge;
 mod halt;
 mod intercom;
@@ -25,6 +27,7 @@ mod vigil;
 
 pub use chat::Chat;
 pub use config::{ChatConfig, Config, MediaConfig, PortConfig};
+pub use confine::confine;
 pub use halt::Halt;
 pub use intercom::{Intercom, IntercomConfig, PeerSettings};
 pub use report::Report;

@@ -14,9 +14,6 @@ use crate::sys::calendar::unix_ms;
 use crate::time::Instant;
 use std::sync::atomic::Ordering;
 
-/// Where pictures of the screen are kept that somebody asked for.
-const SNAPSHOTS_FOLDER: &str = "snapshots";
-
 impl Intercom {
     /// Takes in what hands did.
     pub(super) fn handle_hands(&mut self, now: Instant) {
@@ -171,13 +168,12 @@ impl Intercom {
     }
 
     /// Keeps a picture of the screen.
-    pub(super) fn keep_snapshot(&self, picture: &Picture) {
-        let folder = self.settings.state.join(SNAPSHOTS_FOLDER);
-        let path = folder.join(format!("{}.png", unix_ms()));
-        let kept = std::fs::create_dir_all(&folder).and_then(|()| png::write(picture, &path));
-        match kept {
-            Ok(()) => tracing::info!("the screen's picture is in {}", path.display()),
-            Err(error) => tracing::warn!("the screen's picture cannot be kept in {}: {error}", path.display()),
+    pub(super) fn keep_snapshot(&mut self, picture: &Picture) {
+        let mut image = Vec::new();
+        match (png::encode(picture, &mut image), &mut self.chronicle.journal) {
+            (Ok(()), Some(journal)) => journal.keep_snapshot(unix_ms(), image),
+            (Ok(()), None) => tracing::warn!("the screen's picture is not kept: there is no journal"),
+            (Err(error), _) => tracing::warn!("the screen's picture cannot be made an image: {error}"),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod buttons;
 pub mod camera;
+pub mod disk;
 pub mod facing;
 pub mod network;
 pub mod scarcity;

@@ -19,12 +19,7 @@ use std::time::Duration;
 const PATIENCE: Duration = Duration::from_secs(20);
 
 pub fn play(_: &Order) -> Outcome<String> {
-    run(&format!("make install PROGRAM={PROGRAM}"))?;
-    screen::load()?;
-    sound::load()?;
-    buttons::load()?;
-    camera::load_vivid()?;
-    run("udevadm settle")?;
+    install()?;
     names_and_groups_are_there()?;
     device_classes_are_the_kernel_s_own()?;
     the_sandbox_reaches_the_devices()?;
@@ -33,12 +28,10 @@ pub fn play(_: &Order) -> Outcome<String> {
     let started = a_camera_that_appears_starts_it()?;
     let station = Intercom::installed();
     let answered = the_socket_answers(&station)?;
+    every_thread_is_shut_in()?;
+    no_port_is_open_but_its_own()?;
     let seen = a_caller_sees_its_camera(&station)?;
-    run("systemctl stop visavis")?;
-    let end = run("systemctl show visavis --property=Result,ExecMainStatus,NRestarts")?;
-    for line in ["Result=success", "ExecMainStatus=0", "NRestarts=0"] {
-        assert!(end.lines().any(|said| said == line), "{line} is not so: {end}{}", journal());
-    }
+    it_stops_well()?;
     if Path::new("/run/visavis").exists() {
         return Err("its socket's folder is left behind".into());
     }
@@ -50,8 +43,64 @@ pub fn play(_: &Order) -> Outcome<String> {
     ))
 }
 
+/// The station on this machine, with its devices.
+pub(super) fn install() -> Outcome {
+    run(&format!("make install PROGRAM={PROGRAM}"))?;
+    screen::load()?;
+    sound::load()?;
+    buttons::load()?;
+    camera::load_vivid()?;
+    run("udevadm settle").map(drop)
+}
+
+/// It ends when systemd asks it to, and had not ended before.
+pub(super) fn it_stops_well() -> Outcome {
+    run("systemctl stop visavis")?;
+    let end = run("systemctl show visavis --property=Result,ExecMainStatus,NRestarts")?;
+    for line in ["Result=success", "ExecMainStatus=0", "NRestarts=0"] {
+        assert!(end.lines().any(|said| said == line), "{line} is not so: {end}{}", journal());
+    }
+    Ok(())
+}
+
+/// No thread of it has a capability, may get one, or makes system calls unfiltered; and it has given up what it does not
+/// need by itself.
+fn every_thread_is_shut_in() -> Outcome {
+    let process = run("systemctl show visavis --property=MainPID --value")?;
+    let mut threads = 0;
+    for thread in fs::read_dir(format!("/proc/{}/task", process.trim()))? {
+        threads += 1;
+        let status = fs::read_to_string(thread?.path().join("status"))?;
+        let fields = ["NoNewPrivs:\t1", "Seccomp:\t2", "CapEff:\t0000000000000000", "CapBnd:\t0000000000000000"];
+        for field in fields {
+            assert!(status.lines().any(|line| line == field), "{field} is not so: {status}");
+        }
+    }
+    assert!(threads > 4, "{threads} threads are not all of it");
+    let said = journal();
+    assert!(said.contains("confined by Landlock") && !said.contains("too old"), "{said}");
+    Ok(())
+}
+
+/// On this machine nobody else has any: the intercom's own, and that of multicast DNS.
+fn no_port_is_open_but_its_own() -> Outcome {
+    let of = |table: &str| -> Outcome<Vec<u16>> {
+        let text = fs::read_to_string(format!("/proc/net/{table}"))?;
+        let rows = text.lines().skip(1).map(|row| row.split_whitespace().collect::<Vec<_>>());
+        // TCP's 0A is LISTEN; UDP's sockets have no such state.
+        let open = rows.filter(|row| row.len() > 3 && (table.starts_with("udp") || row[3] == "0A"));
+        Ok(open
+            .map(|row| u16::from_str_radix(row[1].rsplit(':').next().unwrap_or_default(), 16))
+            .collect::<Result<_, _>>()?)
+    };
+    assert_eq!([of("tcp")?, of("tcp6")?].concat(), [] as [u16; 0], "TCP ports that listen");
+    let open = [of("udp")?, of("udp6")?].concat();
+    assert!(open.contains(&10_087) && open.iter().all(|port| [10_087, 5_353].contains(port)), "UDP ports: {open:?}");
+    Ok(())
+}
+
 /// What the unit said.
-fn journal() -> String {
+pub(super) fn journal() -> String {
     run("journalctl --no-pager -u visavis").unwrap_or_default()
 }
 
@@ -67,7 +116,7 @@ fn a_camera_that_appears_starts_it() -> Outcome<Duration> {
 }
 
 /// With an empty configuration it has a name and its devices, and tells root so.
-fn the_socket_answers(station: &Intercom) -> Outcome<Duration> {
+pub(super) fn the_socket_answers(station: &Intercom) -> Outcome<Duration> {
     let status = || run(&format!("{PROGRAM} status")).ok();
     let (words, took) = wait_for("visavis status answers", PATIENCE, status)
         .map_err(|error| format!("{error}: {} {}", run("ls -la /run/visavis").unwrap_or_default(), journal()))?;
@@ -83,7 +132,7 @@ fn the_socket_answers(station: &Intercom) -> Outcome<Duration> {
 
 /// A second station on this machine, in the scenario's own hands, is paired with it, rings it, and sees what its camera
 /// sees. How long that took from the answer.
-fn a_caller_sees_its_camera(station: &Intercom) -> Outcome<Duration> {
+pub(super) fn a_caller_sees_its_camera(station: &Intercom) -> Outcome<Duration> {
     const CALLER: &str = "[station]\nport = 10088\nfind = false\n[camera]\ndevice = \"pattern\"\nsize = \"320x240\"\n\
         [screen]\ndevice = \"drm:card1\"\n[microphone]\ndevice = \"none\"\n[loudspeaker]\ndevice = \"none\"\n";
     let caller = Intercom::start(None, "caller", CALLER)?;
@@ -116,8 +165,7 @@ fn names_and_groups_are_there() -> Outcome {
     Ok(())
 }
 
-/// The unit's device list speaks of classes by the kernel's names for them; a wrong one would allow nothing. (The lab's
-/// kernel has no BPF, with which systemd enforces the list, so that this is all that can be shown of it here.)
+/// The unit's device list speaks of classes by the kernel's names for them; a wrong one would allow nothing.
 fn device_classes_are_the_kernel_s_own() -> Outcome {
     let unit = fs::read_to_string("/etc/systemd/system/visavis.service")?;
     let known = fs::read_to_string("/proc/devices")?;
@@ -130,23 +178,35 @@ fn device_classes_are_the_kernel_s_own() -> Outcome {
 }
 
 /// Every device that the station may be told to use opens, and nothing else does, in a copy of the unit that runs a
-/// shell instead of the station.
+/// shell instead of the station. One node that is forbidden is open to all by its mode: only the device list stops it.
 fn the_sandbox_reaches_the_devices() -> Outcome {
     const PROBE: &str = "#!/bin/sh
 for node in /dev/video0 /dev/dri/card0 /dev/fb0 /dev/snd/pcmC0D0p /dev/snd/controlC0 /dev/gpiochip0; do
     sh -c \"exec 3<>$node\" || exit 1
 done
-for node in /dev/mem /dev/kmsg /dev/watchdog0 /dev/uinput; do
+for node in /dev/mem /dev/kmsg /dev/watchdog0 /dev/uinput /dev/visavis-probe; do
     if sh -c \"exec 3<$node\"; then echo $node is open to it; exit 1; fi
 done
-if sh -c 'echo 1 >/etc/visavis/probe'; then echo its options can be written; exit 1; fi
+for folder in / /etc /etc/visavis /usr/local/bin /var/lib /run /dev /sys/kernel; do
+    if sh -c \"echo 1 >$folder/probe\"; then echo $folder can be written; exit 1; fi
+done
+for folder in /home /root; do
+    if ls $folder; then echo $folder can be seen; exit 1; fi
+done
+if kill -0 1; then echo others can be signalled; exit 1; fi
+if unshare --user true; then echo namespaces can be made; exit 1; fi
+if test -e /proc/1; then echo the processes of others can be seen; exit 1; fi
 echo 1 >/var/lib/visavis/probe
+echo 1 >/run/visavis/probe
 # What the station asks for to be punctual.
 chrt -f 10 true
 test \"$(ulimit -l)\" = unlimited
 ";
     fs::write("/usr/local/bin/visavis-probe", PROBE)?;
     run("chmod 755 /usr/local/bin/visavis-probe")?;
+    // The kernel's log, as /dev/kmsg is.
+    run("mknod -m 666 /dev/visavis-probe c 1 11")?;
+    fs::File::open("/dev/visavis-probe")?;
     let unit = fs::read_to_string("/etc/systemd/system/visavis.service")?;
     let probe: String = unit
         .lines()

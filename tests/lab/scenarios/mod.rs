@@ -21,6 +21,8 @@ mod package;
 mod pairing;
 mod peer_frozen;
 mod peer_killed;
+mod power_cut;
+mod read_only;
 mod screen_faults;
 mod soak;
 mod sound_unplugged;
@@ -109,6 +111,16 @@ pub const ALL: &[Scenario] = &[
         under_systemd: true,
         ..scenario("package", 300, package::play, "the Debian package is installed, upgraded, removed and purged")
     },
+    Scenario {
+        under_systemd: true,
+        ..scenario(
+            "read_only",
+            120,
+            read_only::play,
+            "the same with nothing writable but its state, on a disk of its own",
+        )
+    },
+    scenario("power_cut", 900, power_cut::play, "the power fails at each write: what is left is read, and runs"),
     Scenario {
         only_when_named: true,
         ..scenario("soak", 300, soak::play, "an hour's call ends as it began (VISAVIS_LAB_SECONDS)")
