@@ -348,10 +348,10 @@ impl Voice {
                     self.stats.captured.bump();
                     if paused {
                         self.talk.skip(&self.near, captured_at);
-                    } else if let Err(error) = self.send(captured_at) {
-                        if let Some(unsaid) = self.unencoded.admit(now) {
-                            tracing::error!("a period was not encoded: {error}{unsaid}");
-                        }
+                    } else if let Err(error) = self.send(captured_at)
+                        && let Some(unsaid) = self.unencoded.admit(now)
+                    {
+                        tracing::error!("a period was not encoded: {error}{unsaid}");
                     }
                     self.stats.mic_centi_dbfs.set_signed((self.talk.near_dbfs() * 100.0) as i64);
                 }

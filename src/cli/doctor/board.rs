@@ -131,8 +131,9 @@ fn is_model(filter: &str, model: &str) -> bool {
 
 /// The firmware's own share of the memory, which a Pi 5 does not have.
 fn memory(settings: &[&str], model: &str, path: &str) -> Option<Finding> {
-    let values = settings.iter().filter_map(|line| line.strip_prefix("gpu_mem="));
-    let mebibytes = values.last()?.trim().parse::<u32>().ok()?;
+    // The last one counts.
+    let mut values = settings.iter().rev().filter_map(|line| line.strip_prefix("gpu_mem="));
+    let mebibytes = values.next()?.trim().parse::<u32>().ok()?;
     (mebibytes < GPU_MEMORY_MIB_MIN && !is_model("pi5", model)).then(|| {
         Finding::poor("firmware", format!("gpu_mem={mebibytes}: the firmware has no memory for its video codec"))
             .because("Pictures are coded by the processor, which has less time for everything else.")

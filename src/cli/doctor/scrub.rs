@@ -180,9 +180,9 @@ fn without_secrets(line: &str) -> String {
         let Some(end_of_name) = found else { break };
         from = end_of_name;
         let rest = &text[end_of_name..];
-        let value = rest.trim_start_matches(|c: char| c == '"' || c == '\'' || c == ' ');
+        let value = rest.trim_start_matches(['"', '\'', ' ']);
         let Some(value) = value.strip_prefix(['=', ':']) else { continue };
-        let value = value.trim_start_matches(|c: char| c == '"' || c == '\'' || c == ' ');
+        let value = value.trim_start_matches(['"', '\'', ' ']);
         let start = text.len() - value.len();
         let end = start + value.find(|c: char| c.is_whitespace() || c == '"' || c == '\'').unwrap_or(value.len());
         text.replace_range(start..end, "[removed]");
@@ -202,7 +202,7 @@ fn without_secrets(line: &str) -> String {
 
 /// Without runs of words that may be a one-time code.
 fn without_codes(line: &str) -> String {
-    let is_code = |word: &str| vec![word; CODE_WORDS].join(" ").parse::<Code>().is_ok();
+    let is_code = |word: &str| [word; CODE_WORDS].join(" ").parse::<Code>().is_ok();
     // Where each word of the list stands that follows the one before it directly, as words of a code do.
     let mut run: Vec<(usize, usize)> = Vec::new();
     let mut codes: Vec<(usize, usize)> = Vec::new();

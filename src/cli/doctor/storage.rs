@@ -25,7 +25,7 @@ pub(super) fn look(around: &Around) -> Vec<Finding> {
         Ok(filesystem) => {
             // Its numbers are 32 bits wide on some boards.
             #[allow(clippy::useless_conversion, clippy::unnecessary_cast)]
-            let free_mib = filesystem.blocks_available() as u64 * filesystem.fragment_size() as u64 >> 20;
+            let free_mib = (filesystem.blocks_available() as u64 * filesystem.fragment_size() as u64) >> 20;
             space(there, free_mib, filesystem.flags().contains(FsFlags::ST_RDONLY))
         }
         Err(errno) => Finding::unseen(SUBJECT, format!("the room at {}", there.display()), errno.desc()),

@@ -25,8 +25,10 @@ impl Intercom {
                     self.wake_screen(now);
                 }
                 HandEvent::Action { action, source } => {
-                    if let Err(why) = self.act(now, &action, &source) {
-                        tracing::info!("{source}: {action}: {why}");
+                    if let Err(why) = self.act(now, &action, &source)
+                        && let Some(unsaid) = self.often.refused.admit(now)
+                    {
+                        tracing::info!("{source}: {action}: {why}{unsaid}");
                     }
                 }
             }

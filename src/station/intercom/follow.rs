@@ -30,8 +30,10 @@ impl Intercom {
             let link = self.house.link_of(&key);
             if let Some(flow) = link.and_then(|link| self.board.endpoint.payloads(link))
                 && let Err(full) = flow.send_control(&Control::Call(message))
+                && let Some(unsaid) = self.often.unsent.admit(now)
             {
-                tracing::warn!("{}: {full}", self.house.name_of(&key));
+                let name = self.house.name_of(&key);
+                tracing::warn!(peer = name, "{name}: {full}{unsaid}");
             }
         }
         while let Some(event) = self.call.poll_event() {

@@ -69,7 +69,7 @@ impl Intercom {
                 self.chronicle.publish(now, Happening::LinkUp { peer: name, address });
             }
             Event::Roamed { address } => {
-                if let Some(unsaid) = self.roamed.admit(now) {
+                if let Some(unsaid) = self.often.roamed.admit(now) {
                     tracing::info!(peer = name, "{name} is now at {address}{unsaid}");
                 }
                 self.house.reached(link, address);

@@ -68,8 +68,7 @@ pub struct Intercom {
     told_state: (String, Vec<PublicKey>),
     told_faults: Vec<String>,
     told_strangers: u64,
-    /// Stations that came from another address.
-    roamed: Seldom,
+    often: Often,
     pace: Pace,
     notice: Notice,
     /// The share of our datagrams that whoever is shown misses.
@@ -83,6 +82,17 @@ pub struct Intercom {
     touched_at: Instant,
     /// Somebody wants a picture of the screen kept.
     is_snapshot_wanted: bool,
+}
+
+/// What others can cause for ever, and is logged seldom.
+#[derive(Default)]
+struct Often {
+    /// Stations that come from another address.
+    roamed: Seldom,
+    /// Messages for which there is no room.
+    unsent: Seldom,
+    /// Actions of hands that come to nothing.
+    refused: Seldom,
 }
 
 impl Intercom {
@@ -117,7 +127,7 @@ impl Intercom {
             told_state: ("idle".into(), Vec::new()),
             told_faults: Vec::new(),
             told_strangers: 0,
-            roamed: Seldom::default(),
+            often: Often::default(),
             pace: Pace::new(now, &board.view),
             notice: Notice::default(),
             loss: 0.0,
