@@ -9,6 +9,7 @@ pub mod expand;
 pub mod eye;
 mod health;
 pub mod present;
+mod talk;
 pub mod tap;
 pub mod voice;
 

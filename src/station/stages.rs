@@ -268,7 +268,7 @@ impl Starter<'_> {
         Ok(Shown { slots, whole, whole_wake, board })
     }
 
-    /// Voice, both ways in one thread; without microphone and loudspeaker it does not run.
+    /// Voice and talk; without microphone and loudspeaker it does not run.
     fn sound(&mut self) -> io::Result<Sound> {
         let media = self.media;
         let (to_net, spoken) = fifo::<_, SOUND_QUEUE>();
@@ -282,6 +282,7 @@ impl Starter<'_> {
                 speaker: media.speaker.clone(),
                 loop_file: media.looped,
                 film: media.film(&self.film),
+                is_cleaned: media.clean_mic,
                 opus,
                 playout: PlayoutConfig::default(),
             };
@@ -294,7 +295,7 @@ impl Starter<'_> {
                 speaker_health: self.healths.speaker.clone(),
                 stats: self.stats.voice.clone(),
             };
-            self.threads.push(("voice", voice::spawn(self.context.clone(), config, ports)?));
+            self.threads.extend(voice::spawn(self.context.clone(), config, ports)?);
         }
         Ok(Sound { spoken, heard, heard_wake: wake, voice_knobs: knobs })
     }

@@ -95,7 +95,7 @@ pub fn config(end: End, hands: &str) -> String {
     // Cameras and screens are small already; the bits are those of the other calls.
     format!(
         "[station]\nip = \"6\"\n[camera]\ndevice = \"{camera}\"\nlevel = 0\nbitrate = \"2 Mbit/s\"\n[screen]\ndevice = \"drm:{screen}\"\n\
-         [microphone]\ndevice = \"alsa:{card}\"\n[loudspeaker]\ndevice = \"alsa:{card}\"\n{hands}"
+         [microphone]\ndevice = \"alsa:{card}\"\nclean = false\n[loudspeaker]\ndevice = \"alsa:{card}\"\n{hands}"
     )
 }
 
