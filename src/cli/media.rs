@@ -23,6 +23,9 @@ pub(super) struct Media {
     /// played (PCM) brings it by itself
     #[arg(long, value_name = "SOURCE")]
     mic: Option<MicSpec>,
+    /// Whether a sound card's microphone is freed of echo and noise, and its level seen to
+    #[arg(long, value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set)]
+    clean_mic: bool,
     /// Loudspeaker: alsa:NAME, wav:PATH|-, none
     #[arg(long, value_name = "SINK")]
     speaker: Option<SpeakerSpec>,
@@ -83,6 +86,7 @@ impl Media {
             camera,
             screen: self.screen.clone().unwrap_or(defaults.screen),
             mic,
+            clean_mic: self.clean_mic,
             speaker: self.speaker.clone().unwrap_or(defaults.speaker),
             codec: self.codec.into(),
             near: self.near,

@@ -142,11 +142,13 @@ pub struct Microphone {
     /// The microphone.
     #[serde(with = "value")]
     pub device: MicSpec,
+    /// Whether it is freed of echo and noise, and its level seen to.
+    pub clean: bool,
 }
 
 impl Default for Microphone {
     fn default() -> Microphone {
-        Microphone { device: MicSpec::Alsa("default".into()) }
+        Microphone { device: MicSpec::Alsa("default".into()), clean: true }
     }
 }
 
@@ -175,6 +177,7 @@ impl Config {
             camera: self.camera.device.clone().unwrap_or_else(camera),
             screen: self.screen.device.clone(),
             mic: self.microphone.device.clone(),
+            clean_mic: self.microphone.clean,
             speaker: self.loudspeaker.device.clone(),
             codec: self.camera.codec,
             near: self.camera.near,

@@ -12,6 +12,7 @@ mod hardware;
 mod health;
 pub mod present;
 mod sameness;
+mod talk;
 pub mod tap;
 pub mod voice;
 

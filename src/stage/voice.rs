@@ -1,8 +1,10 @@
-//! The voice stage: one thread for capture and playback, since echo control needs both in one time base.
+//! The voice stage: one thread for the sound cards, capture and playback, which stamps both in one time base; what is
+//! captured goes on to [`talk`], with what was played.
 //!
 //! It wakes for four things: the microphone has a period, the loudspeaker wants one, packets have come, or a device that
 //! failed is to be tried again. Each is done whole and none waits; one device's fault never stops the other.
 
+use super::talk::{self, Stamped, TalkPorts};
 use super::{Anew, Context, Health, Pause, State};
 use crate::codec::CodecError;
 use crate::codec::opus::OpusConfig;
@@ -10,13 +12,13 @@ use crate::device::audio::{Mic, MicSpec, Speaker, SpeakerSpec};
 use crate::device::file::FilmTrack;
 use crate::device::{AudioSink, AudioSource, Fault, FaultKind};
 use crate::media::{PERIOD, Period, SoundPacket};
-use crate::ring::{Consumer, Producer};
+use crate::ring::{Consumer, Producer, fifo};
 use crate::stats::{Counter, Histogram};
 use crate::sys::poll::{self, Wait};
 use crate::sys::wake::Wake;
 use crate::sys::{clock, sched};
-use crate::time::{Instant, Seldom, earliest};
-use crate::voice::{Playout, PlayoutConfig, Talk, Tone, Tones, VOLUME_MAX, Volume};
+use crate::time::{Instant, earliest};
+use crate::voice::{DUCKED_PERCENT, Playout, PlayoutConfig, Tone, Tones, VOLUME_MAX, Volume};
 use nix::poll::{PollFd, PollFlags};
 use std::os::fd::AsFd;
 use std::sync::Arc;
@@ -41,6 +43,8 @@ pub struct VoiceConfig {
     pub loop_file: bool,
     /// The film that is the camera, if it is one.
     pub film: Option<FilmTrack>,
+    /// Whether a microphone of a sound card is freed of echo and noise, and its level seen to.
+    pub is_cleaned: bool,
     /// How sound is encoded at the start.
     pub opus: OpusConfig,
     /// How sound is played.
@@ -57,6 +61,8 @@ pub struct VoiceKnobs {
     pub is_muted: AtomicBool,
     /// The loudspeaker's volume, 0 to [`VOLUME_MAX`].
     pub volume_percent: AtomicU8,
+    /// What the loudspeaker plays is turned down, since who is near speaks and there is an echo.
+    pub(super) is_far_ducked: AtomicBool,
     /// The number of the tone that sounds; see [`VoiceKnobs::set_tone`].
     tone: AtomicU8,
     /// There is no peer: nothing is encoded and nothing sent.
@@ -73,6 +79,7 @@ impl VoiceKnobs {
         VoiceKnobs {
             is_muted: AtomicBool::new(false),
             volume_percent: AtomicU8::new(VOLUME_MAX),
+            is_far_ducked: AtomicBool::new(false),
             tone: AtomicU8::new(0),
             paused: AtomicBool::new(true),
             expected_loss_percent: AtomicU8::new(opus.expected_loss_percent),
@@ -124,6 +131,10 @@ pub struct VoiceStats {
     pub delay_us: Counter,
     /// What that is steered to, in microseconds.
     pub target_delay_us: Counter,
+    /// How often the echo canceller has begun to learn the room anew.
+    pub echo_resets: Counter,
+    /// Periods for which it did not know in time what was played.
+    pub echo_missing: Counter,
     /// Level of the microphone, in hundredths of a decibel relative to full scale; signed.
     pub mic_centi_dbfs: Counter,
     /// Level of what the loudspeaker is given, likewise.
@@ -149,19 +160,36 @@ pub struct VoicePorts {
     pub stats: Arc<VoiceStats>,
 }
 
-/// Starts the stage's thread.
+/// A thread, and what it is called.
+pub type NamedThread = (&'static str, JoinHandle<()>);
+
+/// Starts the stage's thread, and that of [`talk`] which it feeds.
 ///
 /// # Errors
-/// Where the thread or the codec cannot be made; devices that cannot be opened are retried by the stage instead.
-pub fn spawn(context: Context, config: VoiceConfig, ports: VoicePorts) -> std::io::Result<JoinHandle<()>> {
+/// Where a thread or a codec cannot be made; devices that cannot be opened are retried by the stage instead.
+pub fn spawn(context: Context, config: VoiceConfig, ports: VoicePorts) -> std::io::Result<[NamedThread; 2]> {
     let codec = |e: CodecError| std::io::Error::other(e.to_string());
+    let (to_talk, near) = fifo::<_, { talk::QUEUE }>();
+    let (played, far) = fifo::<_, { talk::QUEUE }>();
+    let talk_wake = Wake::new()?;
+    let talk_ports = TalkPorts {
+        near,
+        far,
+        wake: talk_wake.clone(),
+        to_net: ports.to_net,
+        knobs: ports.knobs.clone(),
+        stats: ports.stats.clone(),
+    };
+    let in_a_room = config.is_cleaned && matches!(config.mic, MicSpec::Alsa(_));
+    let talk = talk::spawn(context.for_another()?, config.opus, in_a_room, talk_ports)?;
     let stage = Voice {
         context,
-        talk: Talk::new(config.opus).map_err(codec)?,
+        to_talk,
+        played,
+        talk_wake,
         playout: Playout::new(config.playout).map_err(codec)?,
         mic: Device::new(ports.mic_health),
         speaker: Device::new(ports.speaker_health),
-        to_net: ports.to_net,
         from_net: ports.from_net,
         from_net_wake: ports.from_net_wake,
         knobs: ports.knobs,
@@ -171,10 +199,10 @@ pub fn spawn(context: Context, config: VoiceConfig, ports: VoicePorts) -> std::i
         volume: Volume::default(),
         was_paused: true,
         near: [0; PERIOD],
-        unencoded: Seldom::default(),
         far: [0; PERIOD],
     };
-    std::thread::Builder::new().name("voice".into()).spawn(move || stage.run())
+    let voice = std::thread::Builder::new().name("voice".into()).spawn(move || stage.run())?;
+    Ok([("voice", voice), ("talk", talk)])
 }
 
 /// A device that is open, or waits to be opened again.
@@ -254,11 +282,12 @@ impl<D> Device<D> {
 struct Voice {
     context: Context,
     config: VoiceConfig,
-    talk: Talk,
+    to_talk: Producer<Stamped>,
+    played: Producer<Stamped>,
+    talk_wake: Wake,
     playout: Playout,
     mic: Device<Mic>,
     speaker: Device<Speaker>,
-    to_net: Producer<SoundPacket>,
     from_net: Consumer<SoundPacket>,
     from_net_wake: Wake,
     knobs: Arc<VoiceKnobs>,
@@ -267,8 +296,6 @@ struct Voice {
     volume: Volume,
     was_paused: bool,
     near: Period,
-    /// Periods that the encoder refused.
-    unencoded: Seldom,
     far: Period,
 }
 
@@ -290,8 +317,10 @@ impl Voice {
             self.mic.reopen(now, || Mic::open(mic, *loop_file, film.as_ref(), now));
             self.speaker.reopen(now, || Speaker::open(&self.config.speaker, now));
             self.receive();
-            self.capture();
+            // In this order: what was played is there when what was heard of it comes.
             self.play();
+            self.capture();
+            self.talk_wake.signal();
             if let Err(error) = self.wait() {
                 // Only without memory for the poll itself; ending lets the supervisor begin anew.
                 tracing::error!("voice cannot wait (ppoll): {error}");
@@ -346,33 +375,14 @@ impl Voice {
                     self.mic.moved(xruns);
                     self.stats.mic_xruns.set(self.mic.xruns);
                     self.stats.captured.bump();
-                    if paused {
-                        self.talk.skip(&self.near, captured_at);
-                    } else if let Err(error) = self.send(captured_at)
-                        && let Some(unsaid) = self.unencoded.admit(now)
-                    {
-                        tracing::error!("a period was not encoded: {error}{unsaid}");
+                    if self.to_talk.put(Stamped { period: self.near, at: captured_at }).is_err() {
+                        self.stats.dropped_full.bump();
                     }
-                    self.stats.mic_centi_dbfs.set_signed((self.talk.near_dbfs() * 100.0) as i64);
                 }
                 Ok(None) => return,
                 Err(fault) => return self.mic.fail(fault, now),
             }
         }
-    }
-
-    fn send(&mut self, captured_at: Instant) -> Result<(), CodecError> {
-        self.talk.set_expected_loss(self.knobs.expected_loss_percent.load(Ordering::Relaxed))?;
-        self.talk.set_bitrate(self.knobs.bitrate_bps.load(Ordering::Relaxed))?;
-        let mut packet = SoundPacket { sequence: 0, captured_at, payload: heapless::Vec::new() };
-        let is_muted = self.knobs.is_muted.load(Ordering::Relaxed);
-        self.talk.handle_near_end(&self.near, captured_at, is_muted, &mut packet)?;
-        match self.to_net.put(packet) {
-            Ok(()) => self.stats.sent.bump(),
-            Err(_) => self.stats.dropped_full.bump(),
-        }
-        self.context.net.signal();
-        Ok(())
     }
 
     /// Gives the loudspeaker what it wants.
@@ -387,7 +397,10 @@ impl Voice {
             }
             let played = self.playout.pull(now, &mut self.far);
             self.tones.mix(self.knobs.tone(), &mut self.far);
-            self.volume.handle(self.knobs.volume_percent.load(Ordering::Relaxed), &mut self.far);
+            let volume_percent = self.knobs.volume_percent.load(Ordering::Relaxed);
+            let is_ducked = self.knobs.is_far_ducked.load(Ordering::Relaxed);
+            self.volume
+                .handle(if is_ducked { volume_percent.min(DUCKED_PERCENT) } else { volume_percent }, &mut self.far);
             let heard_at = match speaker.write(now, &self.far) {
                 Ok(heard_at) => heard_at,
                 Err(fault) => return self.speaker.fail(fault, now),
@@ -395,7 +408,8 @@ impl Voice {
             let xruns = speaker.xruns();
             self.speaker.moved(xruns);
             self.stats.speaker_xruns.set(self.speaker.xruns);
-            self.talk.handle_far_end(&self.far, heard_at);
+            // A talk stage that is so late has lost what it was for anyway.
+            let _ = self.played.put(Stamped { period: self.far, at: heard_at });
             if let Some(captured_at) = played.captured_at {
                 self.stats.latency.record(heard_at.since(captured_at));
             }
@@ -413,7 +427,6 @@ impl Voice {
         stats.drift_ppm.set_signed(self.playout.drift_ppm().round() as i64);
         stats.delay_us.set(self.playout.delay().as_micros() as u64);
         stats.target_delay_us.set(self.playout.target_delay().as_micros() as u64);
-        stats.speaker_centi_dbfs.set_signed((self.talk.far_dbfs() * 100.0) as i64);
     }
 }
 

@@ -8,7 +8,7 @@ use crate::sys::wake::Stop;
 /// A stage that runs, and the network's ends of its rings.
 struct Running {
     stop: Stop,
-    thread: JoinHandle<()>,
+    threads: [NamedThread; 2],
     net: Wake,
     out: Consumer<SoundPacket>,
     into: Producer<SoundPacket>,
@@ -28,6 +28,7 @@ fn start(mic: &str, speaker: &str) -> Running {
         speaker: speaker.parse().unwrap(),
         loop_file: false,
         film: None,
+        is_cleaned: true,
         opus,
         playout: PlayoutConfig::default(),
     };
@@ -44,8 +45,8 @@ fn start(mic: &str, speaker: &str) -> Running {
         speaker_health: speaker.clone(),
         stats: stats.clone(),
     };
-    let thread = spawn(Context::new(stop.clone(), net.clone()).unwrap(), config, ports).unwrap();
-    Running { stop, thread, net, out, into, into_wake: from_net_wake, knobs, mic, speaker, stats }
+    let threads = spawn(Context::new(stop.clone(), net.clone()).unwrap(), config, ports).unwrap();
+    Running { stop, threads, net, out, into, into_wake: from_net_wake, knobs, mic, speaker, stats }
 }
 
 impl Running {
@@ -65,7 +66,9 @@ impl Running {
 
     fn end(self) {
         self.stop.stop();
-        self.thread.join().unwrap();
+        for (_, thread) in self.threads {
+            thread.join().unwrap();
+        }
     }
 }
 

@@ -21,6 +21,8 @@ pub struct MediaConfig {
     pub screen: ScreenSpec,
     /// Where sound comes from.
     pub mic: MicSpec,
+    /// A sound card's microphone is freed of echo and noise, and its level seen to.
+    pub clean_mic: bool,
     /// Where the far side's sound goes.
     pub speaker: SpeakerSpec,
     /// How pictures are encoded.

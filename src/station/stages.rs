@@ -314,7 +314,7 @@ impl Starter<'_> {
         Ok(Shown { slots, whole, whole_wake, board })
     }
 
-    /// Voice, both ways in one thread; without microphone and loudspeaker it does not run.
+    /// Voice and talk; without microphone and loudspeaker it does not run.
     fn sound(&mut self) -> io::Result<Sound> {
         let media = self.media;
         let (to_net, spoken) = fifo::<_, SOUND_QUEUE>();
@@ -328,6 +328,7 @@ impl Starter<'_> {
                 speaker: media.speaker.clone(),
                 loop_file: media.looped,
                 film: media.film(&self.film),
+                is_cleaned: media.clean_mic,
                 opus,
                 playout: PlayoutConfig::default(),
             };
@@ -342,7 +343,7 @@ impl Starter<'_> {
             };
             let context = self.context.for_another()?;
             self.bells.voice = Some(context.bell.clone());
-            self.threads.push(("voice", voice::spawn(context, config, ports)?));
+            self.threads.extend(voice::spawn(context, config, ports)?);
         }
         Ok(Sound { spoken, heard, heard_wake: wake, voice_knobs: knobs })
     }

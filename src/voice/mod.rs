@@ -1,7 +1,7 @@
 //! The voice: what happens to sound between the sound card and the network, both ways.
 //!
 //! ```text
-//!  mic period ──▶ Talk: (echo, noise and gain: their place) · mute · meter · Opus ──▶ packet
+//!  mic period ──▶ Talk: EchoControl · Polish (noise, gain) · Duck · mute · meter · Opus ──▶ packet
 //!  packet ──▶ Playout: store by sequence · decode, FEC, concealment · splices · Drift ─┐
 //!                                          tone wanted ──▶ Tones ──▶ mixed · Volume ──▶ speaker period
 //! ```
@@ -17,8 +17,11 @@
 
 mod arrivals;
 mod drift;
+mod duck;
+mod echo;
 mod meter;
 mod playout;
+mod polish;
 mod splice;
 mod store;
 mod talk;
@@ -26,11 +29,13 @@ mod tones;
 mod volume;
 
 pub use drift::{DRIFT_MAX_PPM, Drift};
+pub use duck::{Duck, Ducked};
+pub use echo::EchoControl;
 pub use meter::Meter;
 pub use playout::{Played, Playout, PlayoutConfig, PlayoutCounters};
 pub use talk::Talk;
 pub use tones::{TONE_PEAK, Tone, Tones};
-pub use volume::{VOLUME_MAX, Volume};
+pub use volume::{DUCKED_PERCENT, VOLUME_MAX, Volume};
 
 #[cfg(test)]
 mod drift_tests;

@@ -1,14 +1,23 @@
 //! The sending side: from the microphone's period to the packet.
 
-use super::Meter;
+use super::duck::{Duck, Ducked};
+use super::polish::Polish;
+use super::{EchoControl, Meter};
 use crate::codec::CodecError;
 use crate::codec::opus::{Encoder, OpusConfig};
 use crate::media::{PERIOD, PERIOD_TIME, Period, SoundPacket};
-use crate::time::Instant;
+use crate::time::{Duration, Instant};
 
 /// A period that comes this much later than the last one foretold was not late: periods before it were lost by the card.
 /// Time stamps are within a period of the truth even on a kernel that ticks 100 times a second.
 const LOST_PERIODS_MIN: i64 = 3;
+
+/// What a sample of 1 is in 16 bits.
+const FULL_SCALE: f32 = 32_768.0;
+
+/// By how much later a sound leaves [`Clean`]: the suppressor's filter, and the noise suppression's blocks and bands. The
+/// simulation of `echo` measures it.
+const CLEAN_DELAY: Duration = Duration::from_micros(9_600);
 
 /// How fast the foretold capture time follows the stamped one: by a 16th of the difference each period.
 const FOLLOW: i64 = 16;
@@ -16,27 +25,45 @@ const FOLLOW: i64 = 16;
 /// Turns captured periods into packets.
 ///
 /// It sees both ends: what the loudspeaker plays, with the time at which it is heard, and what the microphone takes,
-/// with the time at which it was taken. Echo control needs just that and is to be put between the two; until then the
-/// far end is metered only.
+/// with the time at which it was taken; a room's microphone is freed of echo and noise between the two.
 #[derive(Debug)]
 pub struct Talk {
+    clean: Option<Box<Clean>>,
     encoder: Encoder,
     sequence: u32,
     foretold_at: Option<Instant>,
     /// How much of the microphone gets through just now: 1, 0, or on its way between them.
     open: f32,
+    ducked: Ducked,
     near: Meter,
     far: Meter,
+    samples: [f32; PERIOD],
     work: Period,
 }
 
+/// What a microphone in a room needs.
+#[derive(Debug)]
+struct Clean {
+    echo: EchoControl,
+    polish: Polish,
+    duck: Duck,
+}
+
+/// How much of a direction that is turned down gets through: -25 dB.
+const DUCKED: f32 = 0.056;
+
 impl Talk {
-    /// At the start of a stream.
+    /// At the start of a stream. `in_a_room`: whether the microphone hears the loudspeaker and the room's noise; what comes
+    /// from a file or a generator goes out as it is.
     ///
     /// # Errors
     /// Where the encoder cannot be made.
-    pub fn new(config: OpusConfig) -> Result<Talk, CodecError> {
+    pub fn new(config: OpusConfig, in_a_room: bool) -> Result<Talk, CodecError> {
+        let clean = || Clean { echo: EchoControl::new(), polish: Polish::new(true), duck: Duck::default() };
         Ok(Talk {
+            clean: in_a_room.then(|| Box::new(clean())),
+            ducked: Ducked::Nobody,
+            samples: [0.0; PERIOD],
             encoder: Encoder::new(config)?,
             sequence: 0,
             foretold_at: None,
@@ -48,8 +75,11 @@ impl Talk {
     }
 
     /// Takes what the loudspeaker was given, and when its first sample will be heard.
-    pub fn handle_far_end(&mut self, period: &Period, _heard_at: Instant) {
+    pub fn handle_far_end(&mut self, period: &Period, heard_at: Instant) {
         self.far.handle(period);
+        if let Some(clean) = &mut self.clean {
+            clean.echo.handle_far_end(period, heard_at);
+        }
     }
 
     /// Takes what the microphone gave, and encodes it into `packet`; silence goes out while `muted`, so that the far side
@@ -67,8 +97,35 @@ impl Talk {
         packet.sequence = self.number(captured_at);
         packet.captured_at = captured_at;
         self.near.handle(period);
-        self.fade(period, if muted { 0.0 } else { 1.0 });
+        self.samples.iter_mut().zip(period).for_each(|(to, from)| *to = f32::from(*from) / FULL_SCALE);
+        if let Some(clean) = &mut self.clean {
+            clean.echo.handle_near_end(&mut self.samples, captured_at);
+            clean.polish.process(clean.echo.far(), &mut self.samples);
+            packet.captured_at = captured_at - CLEAN_DELAY;
+            let likelihood = clean.polish.echo_likelihood();
+            self.ducked = clean.duck.handle(likelihood, self.near.dbfs(), self.far.dbfs());
+        }
+        self.fade(match self.ducked {
+            _ if muted => 0.0,
+            Ducked::Near => DUCKED,
+            Ducked::Far | Ducked::Nobody => 1.0,
+        });
         self.encoder.encode(&self.work, &mut packet.payload)
+    }
+
+    /// Whose direction is turned down, since an echo could not be taken away.
+    pub fn ducked(&self) -> Ducked {
+        self.ducked
+    }
+
+    /// Whether one speaks at a time, since an echo could not be taken away.
+    pub fn is_one_way(&self) -> bool {
+        self.clean.as_ref().is_some_and(|clean| clean.duck.is_one_way())
+    }
+
+    /// What the canceller says of the room, if the microphone is in one.
+    pub fn echo(&self) -> Option<&EchoControl> {
+        self.clean.as_ref().map(|clean| &clean.echo)
     }
 
     /// Takes a period that is not to be sent: it is counted and metered, so that the stream's clock goes on.
@@ -121,11 +178,12 @@ impl Talk {
         number
     }
 
-    /// Copies the period, opening or closing the microphone over its whole length where that changes: no click.
-    fn fade(&mut self, period: &Period, open: f32) {
+    /// Makes the period what is encoded, opening or closing the microphone over its whole length where that changes: no
+    /// click.
+    fn fade(&mut self, open: f32) {
         let step = (open - self.open) / PERIOD as f32;
-        for (i, (to, from)) in self.work.iter_mut().zip(period).enumerate() {
-            *to = (f32::from(*from) * (self.open + step * (i + 1) as f32)) as i16;
+        for (i, (to, from)) in self.work.iter_mut().zip(&self.samples).enumerate() {
+            *to = (FULL_SCALE * from * (self.open + step * (i + 1) as f32)) as i16;
         }
         self.open = open;
     }
@@ -141,7 +199,7 @@ mod tests {
     }
 
     fn numbers(stamps_ms: impl IntoIterator<Item = u64>) -> Vec<u32> {
-        let mut talk = Talk::new(OpusConfig::default()).unwrap();
+        let mut talk = Talk::new(OpusConfig::default(), false).unwrap();
         let mut packet = packet();
         let mut number = |ms| {
             talk.handle_near_end(&[0; PERIOD], Instant::from_millis(ms), false, &mut packet).unwrap();
@@ -163,7 +221,7 @@ mod tests {
 
     #[test]
     fn muted_is_silent_and_still_sends() {
-        let mut talk = Talk::new(OpusConfig::default()).unwrap();
+        let mut talk = Talk::new(OpusConfig::default(), false).unwrap();
         let mut decoder = Decoder::new().unwrap();
         let mut packet = packet();
         let mut level = |talk: &mut Talk, muted| {

@@ -5,6 +5,9 @@ use crate::media::{PERIOD, Period};
 /// The highest volume, in percent: what comes is played as it is.
 pub const VOLUME_MAX: u8 = 100;
 
+/// The volume of what is played while who is near speaks and an echo cannot be taken away: -25 dB.
+pub const DUCKED_PERCENT: u8 = 38;
+
 /// The loudspeaker's volume.
 ///
 /// Percents are steps of loudness as people hear it: the gain is their third power, as in PulseAudio and on most mixers'

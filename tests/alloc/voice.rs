@@ -10,11 +10,11 @@ use visavis::device::file::FilmTrack;
 use visavis::device::{AudioSink, AudioSource, VideoSource};
 use visavis::media::{PERIOD, SoundPacket};
 use visavis::time::{Duration, Instant};
-use visavis::voice::{Playout, PlayoutConfig, Talk, Tone, Tones, Volume};
+use visavis::voice::{EchoControl, Playout, PlayoutConfig, Talk, Tone, Tones, Volume};
 
 pub fn talking_and_listening_allocate_nothing() {
     let at = |ms: u64| Instant::from_millis(1_000 + ms);
-    let mut talk = Talk::new(OpusConfig::default()).unwrap();
+    let mut talk = Talk::new(OpusConfig::default(), false).unwrap();
     let mut playout = Playout::new(PlayoutConfig::default()).unwrap();
     let mut mic = Mic::open(&"tone:330".parse().unwrap(), false, None, at(0)).unwrap();
     let mut speaker = Speaker::open(&"none".parse().unwrap(), at(0)).unwrap();
@@ -46,6 +46,35 @@ pub fn talking_and_listening_allocate_nothing() {
     assert_eq!(allocations() - before, 0, "in two minutes of both directions");
     assert!(heard > 10_000, "{heard} periods of sound were heard; {:?}", playout.counters());
     assert!(playout.counters().recovered > 0 && playout.counters().streams == 2, "{:?}", playout.counters());
+}
+
+/// Ours is the echo control; what the noise suppression allocates is its library's own.
+pub fn the_echo_is_taken_away_without_allocating() {
+    let at = |ms: u64| Instant::from_millis(1_000 + ms);
+    let mut control = EchoControl::new();
+    let mut seed = 1u32;
+    let mut noise = || {
+        seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (seed >> 16) as i16 / 4
+    };
+    let mut heard = [[0i16; PERIOD]; 2];
+    let mut run = |from: u64, until: u64| {
+        let mut left = 0.0;
+        for n in from..until {
+            // A card is given what it plays two periods ahead.
+            let given: [i16; PERIOD] = core::array::from_fn(|_| noise());
+            control.handle_far_end(&given, at(10 * n + 20));
+            let mut near = heard[1].map(|sample| f32::from(sample) / 65_536.0);
+            heard = [given, heard[0]];
+            control.handle_near_end(&mut near, at(10 * n));
+            left = near.iter().map(|sample| sample * sample).sum::<f32>();
+        }
+        left
+    };
+    run(0, 10);
+    let mut left = 0.0;
+    assert_eq!(during(|| left = run(10, 1_000)), 0, "in ten seconds");
+    assert!(left < 0.01, "{left}: the echo is still there");
 }
 
 pub fn the_sound_of_a_film_allocates_nothing() {

@@ -151,7 +151,7 @@ fn wav(path: &Path) -> std::io::Result<Vec<u8>> {
 
 /// Opus packets as the target takes them, in step.
 fn sound() -> Vec<u8> {
-    let mut talk = Talk::new(OpusConfig::default()).expect("an encoder");
+    let mut talk = Talk::new(OpusConfig::default(), false).expect("an encoder");
     let mut packet = SoundPacket { sequence: 0, captured_at: START, payload: heapless::Vec::new() };
     let mut out = Vec::new();
     for n in 0..20u64 {

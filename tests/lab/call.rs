@@ -122,6 +122,8 @@ impl Call {
             ("--camera", format!("v4l2:{camera}")),
             ("--screen", format!("drm:{}", Screen::card(end))),
             ("--mic", format!("alsa:{}", sound::station_side(end))),
+            // What speaks is a steady tone: noise, to who listens for speech.
+            ("--clean-mic", "false".into()),
             ("--speaker", format!("alsa:{}", sound::station_side(end))),
         ];
         let words: Vec<String> = options.into_iter().flat_map(|(name, value)| [name.to_string(), value]).collect();

@@ -63,6 +63,7 @@ fn begin(ip: Ip) -> Outcome<(Station, Station, Network, Screen)> {
         ("--camera", format!("v4l2:{}", camera::VIVID[0])),
         ("--screen", "none".to_string()),
         ("--mic", format!("alsa:{}", sound::station_side(End::Near))),
+        ("--clean-mic", "false".into()),
         ("--speaker", "none".to_string()),
     ];
     let far = [

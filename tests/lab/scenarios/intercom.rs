@@ -96,7 +96,7 @@ pub fn config(end: End, hands: &str) -> String {
     // a busy machine is not to make smaller.
     format!(
         "[station]\nip = \"6\"\nadapt = false\n[camera]\ndevice = \"{camera}\"\nlevel = 0\nbitrate = \"2 Mbit/s\"\n[screen]\ndevice = \"drm:{screen}\"\n\
-         [microphone]\ndevice = \"alsa:{card}\"\n[loudspeaker]\ndevice = \"alsa:{card}\"\n{hands}"
+         [microphone]\ndevice = \"alsa:{card}\"\nclean = false\n[loudspeaker]\ndevice = \"alsa:{card}\"\n{hands}"
     )
 }
 
