@@ -148,6 +148,7 @@ fn media() -> MediaConfig {
         camera: CameraSpec::Pattern,
         screen: ScreenSpec::None,
         mic: "tone".parse().unwrap(),
+        clean_mic: true,
         speaker: SpeakerSpec::None,
         codec: VideoCodec::H264,
         encoder: CodecSpec::Software,

@@ -57,9 +57,9 @@ impl Sameness {
 fn digest(view: FrameView<'_>, pixels: usize) -> Option<u64> {
     let (bytes, step) = match view {
         // Every other byte is luma; an even step stays with it, and an odd one does not stay in a column.
-        FrameView::Yuyv(plane) => (plane.data, (plane.data.len() / SAMPLES & !1).max(2)),
-        FrameView::Nv12(luma, _) | FrameView::I420(luma, ..) => (luma.data, luma.data.len() / SAMPLES | 1),
-        FrameView::Mjpeg(image) => (image, image.len() / SAMPLES | 1),
+        FrameView::Yuyv(plane) => (plane.data, ((plane.data.len() / SAMPLES) & !1).max(2)),
+        FrameView::Nv12(luma, _) | FrameView::I420(luma, ..) => (luma.data, (luma.data.len() / SAMPLES) | 1),
+        FrameView::Mjpeg(image) => (image, (image.len() / SAMPLES) | 1),
     };
     let is_jpeg = matches!(view, FrameView::Mjpeg(_));
     // FNV-1a, 64 bits.

@@ -227,8 +227,8 @@ mod tests {
             rate_hz: Some(100),
             level: Level::FULL,
             looped: false,
-            encoder: CodecSpec::Auto,
-            decoder: CodecSpec::Auto,
+            adapts: false,
+            clean_mic: false,
         }
     }
 

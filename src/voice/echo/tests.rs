@@ -125,8 +125,8 @@ fn call(room: &Room, far: &[f32], near: &[f32], ppm: f64) -> Measured {
     // A small loudspeaker: it is driven near its end, and not the same way in and out.
     let loudspeaker = |x: &f32| (1.6 * x + 0.3 * x * x).tanh() / 1.6;
     let distorted: Vec<f32> = far.iter().map(loudspeaker).collect();
-    let echo = at_level(heard_through(&distorted, &room.from_loudspeaker()), range(0.0, 8.0));
-    let voice = at_level(heard_through(&near, &room.from_person()), range(NEAR_S[0], NEAR_S[1]));
+    let echo = at_level(heard_through(&distorted, &room.of_loudspeaker()), range(0.0, 8.0));
+    let voice = at_level(heard_through(&near, &room.of_person()), range(NEAR_S[0], NEAR_S[1]));
     let mut random = Random::new(1);
     let noise: Vec<f32> =
         (0..near.len()).map(|_| (0..4).map(|_| random.share() as f32 - 0.5).sum::<f32>() * 1.4e-3).collect();

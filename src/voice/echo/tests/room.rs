@@ -24,13 +24,13 @@ pub const ROOMS: [Room; 3] = [
 
 impl Room {
     /// How the loudspeaker is heard by the microphone.
-    pub fn from_loudspeaker(&self) -> Vec<f32> {
+    pub fn of_loudspeaker(&self) -> Vec<f32> {
         let [x, y, z] = self.ear_m;
         self.response([x, y + 0.12, z - 0.08])
     }
 
     /// How who speaks is heard.
-    pub fn from_person(&self) -> Vec<f32> {
+    pub fn of_person(&self) -> Vec<f32> {
         let [x, y, z] = self.ear_m;
         self.response([x + 0.8, y + 0.2, z + 0.2])
     }
