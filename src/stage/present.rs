@@ -211,7 +211,8 @@ impl Present {
             self.card.clone_from(&notes.card);
         }
         drop(notes);
-        if is_drawn_anew {
+        // A card that stands there is drawn once more for its copy.
+        if is_drawn_anew || self.is_snapshot_wanted {
             self.is_card_due = self.is_covered();
         }
         if is_new {

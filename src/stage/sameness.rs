@@ -114,7 +114,8 @@ mod tests {
             let still = |at: usize| (at % 251) as u8;
             assert_eq!(looks(pixel, |_, at| still(at)), [Look::Same; 4], "{pixel}");
             // The least that noise can be: one sample in eight, by one.
-            let noisy = |n: usize, at: usize| still(at) + u8::from((at * 7 + n * 13) % 16 < 2);
+            let mixed = |n: usize, at: usize| (at + 1_000_003 * n).wrapping_mul(0x9e37_79b1) >> 16;
+            let noisy = |n: usize, at: usize| still(at) + u8::from(mixed(n, at) % 8 == 0);
             assert_eq!(looks(pixel, noisy), [Look::Changed; 4], "{pixel}");
         }
     }

@@ -2,7 +2,7 @@
 //! a temporary folder, the server driven by hand in this thread; time is an argument.
 
 use super::super::client::{Client as OtherEnd, ClientError};
-use super::super::protocol::{Happening, Status, read_frame, write_frame};
+use super::super::protocol::{Happening, Status, VERSION, read_frame, write_frame};
 use super::*;
 use std::io::{Read, Write};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -129,7 +129,7 @@ fn garbage_and_endless_requests_are_answered_with_a_reason() {
     for (bytes, reason) in [
         (&b"GET / HTTP/1.1\r\n\r\n"[..], "longer than any"),
         (b"\xff\xff\xff\x7f", "longer than any"),
-        (b"\x02\0\0\0\x02\xee", "no message"),
+        (&[2, 0, 0, 0, VERSION, 0xee], "no message"),
         (b"\x02\0\0\0\x07\x01", "version 7"),
     ] {
         let mut place = Place::new();
