@@ -37,6 +37,8 @@ const LATE_LIMIT: Duration = Duration::from_millis(150);
 /// A picture that stands longer than this counts as frozen: three periods of the slowest stream that is meant to move
 /// (15 a second).
 const FROZEN_AFTER: Duration = Duration::from_millis(200);
+/// Of the copy of a card that is on no screen yet.
+const COPY_SIZE: Size = Size::new(640, 480);
 
 /// What the stage counts.
 #[derive(Debug, Default)]
@@ -298,10 +300,13 @@ impl Present {
     /// says what size the stream has.
     fn show_card(&mut self, now: Instant) -> Result<bool, Fault> {
         let Some(screen) = &mut self.screen else { return Ok(false) };
-        let Some(size) = screen.size().or(self.last.map(|(size, _)| size)) else { return Ok(false) };
-        if !core::mem::take(&mut self.is_card_due) {
+        let size = screen.size().or(self.last.map(|(size, _)| size));
+        // A file that takes any size waits for its first picture; who wants a copy of the card does not.
+        if !self.is_card_due || size.is_none() && !self.is_snapshot_wanted {
             return Ok(false);
         }
+        self.is_card_due = size.is_none();
+        let (size, is_shown) = (size.unwrap_or(COPY_SIZE), size.is_some());
         let picture = self.scratch.get_or_insert_with(|| Picture::new(size));
         picture.reshape(size);
         picture.range = self.last.map_or(ColourRange::Limited, |(_, range)| range);
@@ -309,13 +314,15 @@ impl Present {
             Some(card) if !self.is_asleep => card::draw(card, &self.manner, picture),
             _ => picture.fill(if picture.range == ColourRange::Full { 0 } else { 16 }, 128, 128),
         }
-        screen.show(picture, now)?;
-        self.under_way = Some(UnderWay::Card);
-        self.ports.stats.given.bump();
+        if is_shown {
+            screen.show(picture, now)?;
+            self.under_way = Some(UnderWay::Card);
+            self.ports.stats.given.bump();
+        }
         if core::mem::take(&mut self.is_snapshot_wanted) {
             keep_snapshot(&self.ports.board, picture, &self.context.net);
         }
-        Ok(true)
+        Ok(is_shown)
     }
 
     /// Shows the newest picture that is not too late.
