@@ -5,15 +5,16 @@
 //! ```text
 //!  camera ──V4L2──▶ capture ═leases═▶ compress ═packets═▶ ┐                       ┌ ═frames═▶ expand ═newest═▶ present ──KMS──▶ screen
 //!                                                         ├ net loop: link ⇄ UDP ⇄│
-//!  mic ──ALSA──▶ voice: Opus ═══════════════════packets══▶┘ call · panel · timers └ ═packets═▶ voice: playout, drift ──ALSA──▶ speaker
+//!  mic ──ALSA──▶ voice ▶ talk: echo, noise, Opus ═packets▶┘ call · panel · timers └ ═packets═▶ voice: playout, drift ──ALSA──▶ speaker
 //! ```
 //!
 //! There are two net loops over the same switchboard: [`Chat`](station::Chat) with one other station, and the
 //! [`Intercom`](station::Intercom) of a house, in which [`call`] decides who rings whom.
 //!
 //! **A thread per clock, not per function.** The sensor, the sound card, the screen and the network each have a clock;
-//! so there are `capture`, `compress`, `expand`, `present`, `voice` and the net loop. Video codecs never run on the net
-//! loop, and the net loop never touches a pixel.
+//! so there are `capture`, `compress`, `expand`, `present`, `voice` and the net loop; and `talk` beside `voice`, since what a
+//! microphone's sound needs takes longer than a sound card waits. Video codecs never run on the net loop, and the net loop
+//! never touches a pixel.
 //!
 //! **Pure core, thin edge, one driver.** Protocols and policies are state machines with one verb set: `handle_*` in,
 //! `poll_*` out, `poll_timeout` next. Time comes in as an argument.
@@ -30,7 +31,7 @@
 //! | [`ring`] | `pool` (leases), `fifo`, `mailbox` | – |
 //! | [`stats`] | counters, latency histograms | time |
 //! | [`codec`] | `h264`, `mjpeg`, `deflate`, `opus`, pixel conversion and scaling | media, time |
-//! | [`voice`] | jitter buffer, concealment, drift, tones, volume | codec, media, time |
+//! | [`voice`] | echo, noise and level; jitter buffer, concealment, drift, tones, volume | codec, media, time |
 //! | [`card`] | what the station itself draws on its screen | media |
 //! | [`wire`] | the bytes: datagram header, fragments, sound packets, control messages | media, time |
 //! | [`link`] | one peer: session, loss repair, frame assembly, control channel, clock offset | wire, media, time, stats, identity |

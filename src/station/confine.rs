@@ -5,6 +5,7 @@
 //! |---|---|
 //! | the state directory, and the folders of files that are to be written | reading and writing |
 //! | /dev | opening what is there: devices come and go, and are opened again |
+//! | /sys/devices | switching a USB port off and on, where a udev rule gives that file to the station |
 //! | the control socket's folder, /tmp | making and removing sockets |
 //! | the system's folders, the user's sound settings, the files that are played | reading |
 //! | the TCP port of the metrics, where the configuration has one | listening |
@@ -27,6 +28,8 @@ use std::path::{Path, PathBuf};
 const SYSTEM: [&str; 8] = ["/etc", "/lib", "/lib32", "/lib64", "/proc", "/run", "/sys", "/usr"];
 /// The same for the sound of a desktop's user, in the home directory.
 const SOUND_SETTINGS: [&str; 4] = [".asoundrc", ".config/alsa", ".config/pulse", ".config/pipewire"];
+/// Where a USB port is switched off and on, if whoever installs the station lets it (see `device::usb`).
+const USB_PORTS: &str = "/sys/devices";
 /// Where alsa-lib makes the socket by which the users of a mixed (dmix) card find it; the name is built into it.
 const SOUND_SOCKETS: &str = "/tmp";
 /// Name servers, by TCP: RFC 7766.
@@ -52,6 +55,7 @@ pub fn confine(config: &Config, intercom: Option<&IntercomConfig>, home: Option<
 fn allowed(config: &Config, intercom: Option<&IntercomConfig>, home: Option<&Path>) -> Allowed {
     let mut paths: Vec<(PathBuf, Use)> = SYSTEM.iter().map(|folder| (folder.into(), Use::Read)).collect();
     paths.push(("/dev".into(), Use::Devices));
+    paths.push((USB_PORTS.into(), Use::Devices));
     paths.push((SOUND_SOCKETS.into(), Use::Sockets));
     paths.extend(home.into_iter().flat_map(|home| SOUND_SETTINGS.map(|file| (home.join(file), Use::Read))));
     paths.extend(read(&config.media).map(|file| (file.to_owned(), Use::Read)));
@@ -136,7 +140,7 @@ mod tests {
     fn a_station_of_devices_writes_nowhere_and_starts_nothing() {
         let config = config("/dev/video0", "drm", "alsa:default");
         assert!(paths(&config, Use::Write).is_empty() && paths(&config, Use::Run).is_empty());
-        assert_eq!(paths(&config, Use::Devices), [Path::new("/dev")]);
+        assert_eq!(paths(&config, Use::Devices), [Path::new("/dev"), Path::new("/sys/devices")]);
     }
 
     #[test]

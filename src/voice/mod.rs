@@ -13,7 +13,7 @@
 //! **Delay cannot grow.** [`Playout`] keeps the distance between capture and playback at a target that follows the
 //! measured jitter and is bounded: small errors are resampled away, middling ones spliced out, large ones skipped.
 //!
-//! No call allocates after construction.
+//! No call allocates after construction, but for what the library of [`Talk`]'s noise suppression does.
 
 mod arrivals;
 mod drift;
