@@ -3,7 +3,7 @@
 //! `switchboard` binds the port and starts a thread for each clock (see [`stage`](crate::stage)); a net loop drives it in
 //! the calling thread until it is asked to stop: [`Chat`] with one other station, [`Intercom`] with those of a house.
 //! Nothing in here touches a pixel or a sample: a net loop moves leases between rings and links. Whether what should move
-//! does is watched by `vigil`, which `supervision` shows the stages and obeys. [`confine`] comes before all of it, since it
+//! does is watched by `vigil`, which `supervision` shows the stages and obeys. [`confine()`] comes before all of it, since it
 //! holds for the threads that are started after it.
 
 mod chat;

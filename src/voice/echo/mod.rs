@@ -50,7 +50,7 @@ impl EchoControl {
         self.reference.handle_played(period, heard_at);
     }
 
-    /// Takes the microphone's period of that time, full scale 1, and leaves it without its echo, [`DELAY_FRAMES`] later.
+    /// Takes the microphone's period of that time, full scale 1, and leaves it without its echo, 128 sample frames later.
     pub fn handle_near_end(&mut self, near: &mut [f32; PERIOD], captured_at: Instant) {
         self.reference.take(captured_at, &mut self.far);
         self.canceller.process(&self.far, near, &mut self.cancelled);
