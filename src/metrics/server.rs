@@ -1,7 +1,7 @@
 //! The port: it takes requests and gives answers, and no client can keep it or fill it.
 
 use super::http::{self, REQUEST_BYTES_MAX};
-use crate::time::{Duration, Instant, earliest};
+use crate::time::{Duration, Instant, Seldom, earliest};
 use nix::poll::PollFlags;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -26,6 +26,7 @@ pub struct Server {
     clients: Vec<Client>,
     /// Not before then is anybody accepted.
     accept_at: Instant,
+    accept_failed: Seldom,
 }
 
 impl Server {
@@ -36,7 +37,12 @@ impl Server {
     pub fn bind(address: SocketAddr) -> io::Result<Server> {
         let listener = TcpListener::bind(address)?;
         listener.set_nonblocking(true)?;
-        Ok(Server { listener, clients: Vec::with_capacity(CLIENTS_MAX), accept_at: Instant::ZERO })
+        Ok(Server {
+            listener,
+            clients: Vec::with_capacity(CLIENTS_MAX),
+            accept_at: Instant::ZERO,
+            accept_failed: Seldom::default(),
+        })
     }
 
     /// Where it listens.
@@ -77,7 +83,9 @@ impl Server {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return,
                 Err(error) if error.kind() == ErrorKind::ConnectionAborted => {}
                 Err(error) => {
-                    tracing::warn!("metrics: nobody can connect (accept): {error}");
+                    if let Some(unsaid) = self.accept_failed.admit(now) {
+                        tracing::warn!("metrics: nobody can connect (accept): {error}{unsaid}");
+                    }
                     self.accept_at = now + ACCEPT_PAUSE;
                     return;
                 }

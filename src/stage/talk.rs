@@ -76,6 +76,8 @@ impl Stage {
             tracing::debug!("talk runs without real-time priority: {error}");
         }
         while !self.context.stop.is_stopped() {
+            // It has nothing to make anew: who asks wants to know that it turns.
+            self.context.bell.answer();
             // Drained first: what is put in after this line signals again.
             self.ports.wake.drain();
             while let Some(Stamped { period, at }) = self.ports.far.take() {
@@ -85,7 +87,7 @@ impl Stage {
                 self.handle(&near);
             }
             self.note();
-            let fds = [self.context.stop.as_fd(), self.ports.wake.as_fd()];
+            let fds = [self.context.stop.as_fd(), self.context.bell.as_fd(), self.ports.wake.as_fd()];
             if let Err(error) = poll::wait(&mut fds.map(|fd| PollFd::new(fd, PollFlags::POLLIN)), None) {
                 // Only without memory for the poll itself; ending lets the supervisor begin anew.
                 tracing::error!("talk cannot wait (ppoll): {error}");

@@ -18,7 +18,7 @@ use crate::sys::poll::{self, Wait};
 use crate::sys::wake::Wake;
 use crate::sys::{clock, sched};
 use crate::time::{Instant, earliest};
-use crate::voice::{DUCKED_PERCENT, Playout, PlayoutConfig, Tone, Tones, VOLUME_MAX, Volume};
+use crate::voice::{Playout, PlayoutConfig, Tone, Tones, VOLUME_MAX, Volume, ducked};
 use nix::poll::{PollFd, PollFlags};
 use std::os::fd::AsFd;
 use std::sync::Arc;
@@ -163,11 +163,16 @@ pub struct VoicePorts {
 /// A thread, and what it is called.
 pub type NamedThread = (&'static str, JoinHandle<()>);
 
-/// Starts the stage's thread, and that of [`talk`] which it feeds.
+/// Starts the stage's thread, and that of [`talk`] which it feeds, each with a context of its own.
 ///
 /// # Errors
 /// Where a thread or a codec cannot be made; devices that cannot be opened are retried by the stage instead.
-pub fn spawn(context: Context, config: VoiceConfig, ports: VoicePorts) -> std::io::Result<[NamedThread; 2]> {
+pub fn spawn(
+    context: Context,
+    talk: Context,
+    config: VoiceConfig,
+    ports: VoicePorts,
+) -> std::io::Result<[NamedThread; 2]> {
     let codec = |e: CodecError| std::io::Error::other(e.to_string());
     let (to_talk, near) = fifo::<_, { talk::QUEUE }>();
     let (played, far) = fifo::<_, { talk::QUEUE }>();
@@ -181,7 +186,7 @@ pub fn spawn(context: Context, config: VoiceConfig, ports: VoicePorts) -> std::i
         stats: ports.stats.clone(),
     };
     let in_a_room = config.is_cleaned && matches!(config.mic, MicSpec::Alsa(_));
-    let talk = talk::spawn(context.for_another()?, config.opus, in_a_room, talk_ports)?;
+    let talk = talk::spawn(talk, config.opus, in_a_room, talk_ports)?;
     let stage = Voice {
         context,
         to_talk,
@@ -320,7 +325,6 @@ impl Voice {
             // In this order: what was played is there when what was heard of it comes.
             self.play();
             self.capture();
-            self.talk_wake.signal();
             if let Err(error) = self.wait() {
                 // Only without memory for the poll itself; ending lets the supervisor begin anew.
                 tracing::error!("voice cannot wait (ppoll): {error}");
@@ -336,14 +340,8 @@ impl Voice {
         let readable = PollFlags::POLLIN;
         let always = [self.context.stop.as_fd(), self.context.bell.as_fd(), self.from_net_wake.as_fd()];
         // Five at most, which is what there is room for.
-        fds.extend(
-            always
-                .map(|fd| (fd, readable))
-                .into_iter()
-                .chain(mic.fd)
-                .chain(speaker.fd)
-                .map(|(fd, flags)| PollFd::new(fd, flags)),
-        );
+        let always = always.map(|fd| (fd, readable)).into_iter();
+        fds.extend(always.chain(mic.fd).chain(speaker.fd).map(|(fd, flags)| PollFd::new(fd, flags)));
         poll::wait(&mut fds, earliest(mic.at, speaker.at))
     }
 
@@ -378,6 +376,7 @@ impl Voice {
                     if self.to_talk.put(Stamped { period: self.near, at: captured_at }).is_err() {
                         self.stats.dropped_full.bump();
                     }
+                    self.talk_wake.signal();
                 }
                 Ok(None) => return,
                 Err(fault) => return self.mic.fail(fault, now),
@@ -399,8 +398,7 @@ impl Voice {
             self.tones.mix(self.knobs.tone(), &mut self.far);
             let volume_percent = self.knobs.volume_percent.load(Ordering::Relaxed);
             let is_ducked = self.knobs.is_far_ducked.load(Ordering::Relaxed);
-            self.volume
-                .handle(if is_ducked { volume_percent.min(DUCKED_PERCENT) } else { volume_percent }, &mut self.far);
+            self.volume.handle(if is_ducked { ducked(volume_percent) } else { volume_percent }, &mut self.far);
             let heard_at = match speaker.write(now, &self.far) {
                 Ok(heard_at) => heard_at,
                 Err(fault) => return self.speaker.fail(fault, now),
@@ -410,6 +408,7 @@ impl Voice {
             self.stats.speaker_xruns.set(self.speaker.xruns);
             // A talk stage that is so late has lost what it was for anyway.
             let _ = self.played.put(Stamped { period: self.far, at: heard_at });
+            self.talk_wake.signal();
             if let Some(captured_at) = played.captured_at {
                 self.stats.latency.record(heard_at.since(captured_at));
             }

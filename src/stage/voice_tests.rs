@@ -45,7 +45,8 @@ fn start(mic: &str, speaker: &str) -> Running {
         speaker_health: speaker.clone(),
         stats: stats.clone(),
     };
-    let threads = spawn(Context::new(stop.clone(), net.clone()).unwrap(), config, ports).unwrap();
+    let context = || Context::new(stop.clone(), net.clone()).unwrap();
+    let threads = spawn(context(), context(), config, ports).unwrap();
     Running { stop, threads, net, out, into, into_wake: from_net_wake, knobs, mic, speaker, stats }
 }
 

@@ -74,6 +74,7 @@ pub(super) struct Bells {
     pub expand: Option<Bell>,
     pub present: Option<Bell>,
     pub voice: Option<Bell>,
+    pub talk: Option<Bell>,
 }
 
 /// Counters of every stage; any thread may read them.
@@ -342,8 +343,10 @@ impl Starter<'_> {
                 stats: self.stats.voice.clone(),
             };
             let context = self.context.for_another()?;
+            let talk = self.context.for_another()?;
             self.bells.voice = Some(context.bell.clone());
-            self.threads.extend(voice::spawn(context, config, ports)?);
+            self.bells.talk = Some(talk.bell.clone());
+            self.threads.extend(voice::spawn(context, talk, config, ports)?);
         }
         Ok(Sound { spoken, heard, heard_wake: wake, voice_knobs: knobs })
     }

@@ -35,8 +35,8 @@ impl Supervision {
         if now < self.vigil.poll_timeout() {
             return Ok(());
         }
-        let Bells { capture, compress, expand, present, voice } = &stages.bells;
-        [capture, compress, expand, present, voice].into_iter().flatten().for_each(Bell::ring);
+        let Bells { capture, compress, expand, present, voice, talk } = &stages.bells;
+        [capture, compress, expand, present, voice, talk].into_iter().flatten().for_each(Bell::ring);
         let observed = Part::ALL.map(|part| self.observe(part, stages));
         self.vigil.handle_facts(now, &Facts { observed, is_in_call });
         let mut end = Ok(());
@@ -91,6 +91,7 @@ impl Supervision {
             Part::Expand => thread(&bells.expand),
             Part::Present => thread(&bells.present),
             Part::Voice => thread(&bells.voice),
+            Part::Talk => thread(&bells.talk),
             Part::Camera => {
                 let is_due = is_clocked_camera(&self.media.camera) && must_move(&healths.camera);
                 (when(is_due, Demand::Clocked), capture.frames.get())
@@ -191,6 +192,7 @@ fn make_anew(part: Part, bells: &Bells) {
         Part::Present | Part::Screen => (&bells.present, Anew::Device),
         Part::Voice | Part::Microphone => (&bells.voice, Anew::Microphone),
         Part::Loudspeaker => (&bells.voice, Anew::Loudspeaker),
+        Part::Talk => (&bells.talk, Anew::Device),
     };
     if let Some(bell) = bell {
         bell.ask(what);
@@ -241,8 +243,11 @@ mod tests {
     }
 
     fn all_answered(bells: &Bells) -> bool {
-        let Bells { capture, compress, expand, present, voice } = bells;
-        [capture, compress, expand, present, voice].into_iter().flatten().all(|bell| bell.answered() == bell.asked())
+        let Bells { capture, compress, expand, present, voice, talk } = bells;
+        [capture, compress, expand, present, voice, talk]
+            .into_iter()
+            .flatten()
+            .all(|bell| bell.answered() == bell.asked())
     }
 
     /// All that has come from camera and microphone.

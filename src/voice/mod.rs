@@ -35,7 +35,7 @@ pub use meter::Meter;
 pub use playout::{Played, Playout, PlayoutConfig, PlayoutCounters};
 pub use talk::Talk;
 pub use tones::{TONE_PEAK, Tone, Tones};
-pub use volume::{DUCKED_PERCENT, VOLUME_MAX, Volume};
+pub use volume::{VOLUME_MAX, Volume, ducked};
 
 #[cfg(test)]
 mod drift_tests;

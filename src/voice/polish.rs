@@ -1,8 +1,7 @@
 //! What is done to speech once it has no echo: a high pass, less of the room's noise, and the same level for who stands
 //! close and who stands away, by a port of the audio processing of WebRTC. It also says whether an echo can still be heard.
 
-use crate::media::PERIOD;
-use crate::media::SAMPLE_RATE_HZ;
+use crate::media::{PERIOD, SAMPLE_RATE_HZ};
 use sonora::config::{AdaptiveDigital, GainController2, HighPassFilter, NoiseSuppression, NoiseSuppressionLevel};
 use sonora::{AudioProcessing, Config, StreamConfig};
 

@@ -132,6 +132,8 @@ impl Talk {
     pub fn skip(&mut self, period: &Period, captured_at: Instant) {
         self.number(captured_at);
         self.near.handle(period);
+        // Tones that are heard between two calls are as loud as ever.
+        self.ducked = Ducked::Nobody;
     }
 
     /// Aims at another bitrate from the next period on.
@@ -217,6 +219,14 @@ mod tests {
     #[test]
     fn periods_that_the_card_lost_are_numbered_too() {
         assert_eq!(numbers([0, 10, 20, 230, 240]), [0, 1, 2, 23, 24]);
+    }
+
+    #[test]
+    fn between_two_calls_nobody_is_turned_down() {
+        let mut talk = Talk::new(OpusConfig::default(), true).unwrap();
+        talk.ducked = Ducked::Far;
+        talk.skip(&[0; PERIOD], Instant::from_millis(1_000));
+        assert_eq!(talk.ducked(), Ducked::Nobody);
     }
 
     #[test]

@@ -5,8 +5,10 @@ use crate::media::{PERIOD, Period};
 /// The highest volume, in percent: what comes is played as it is.
 pub const VOLUME_MAX: u8 = 100;
 
-/// The volume of what is played while who is near speaks and an echo cannot be taken away: -25 dB.
-pub const DUCKED_PERCENT: u8 = 38;
+/// Of a volume, in percent, what is left of it while who is near speaks and an echo cannot be taken away: 25 dB less.
+pub fn ducked(percent: u8) -> u8 {
+    (u16::from(percent) * 38 / 100) as u8
+}
 
 /// The loudspeaker's volume.
 ///
@@ -59,6 +61,14 @@ mod tests {
             period[PERIOD - 1]
         };
         assert_eq!([0, 50, 100, 255].map(level), [0, 1_250, 10_000, 10_000]);
+    }
+
+    #[test]
+    fn turned_down_is_quieter_by_as_much_at_every_volume() {
+        for percent in [100, 50, 20] {
+            let decibels = 20.0 * (gain(ducked(percent)) / gain(percent)).log10();
+            assert!((-29.0..-24.0).contains(&decibels), "{percent} %: {decibels} dB");
+        }
     }
 
     #[test]

@@ -53,6 +53,8 @@ pub enum Part {
     Present,
     /// The voice thread turns.
     Voice,
+    /// The talk thread turns.
+    Talk,
     /// Frames come from the camera.
     Camera,
     /// They are not all the same.
@@ -71,12 +73,13 @@ pub enum Part {
 
 impl Part {
     /// All of them, in the order of [`Facts::observed`].
-    pub const ALL: [Part; 12] = [
+    pub const ALL: [Part; 13] = [
         Part::Capture,
         Part::Compress,
         Part::Expand,
         Part::Present,
         Part::Voice,
+        Part::Talk,
         Part::Camera,
         Part::Scene,
         Part::Encoder,

@@ -74,6 +74,7 @@ impl Part {
             Part::Expand => thread("decoder", "it does not return"),
             Part::Present => thread("screen", "its driver does not return"),
             Part::Voice => thread("sound card", "its driver does not return"),
+            Part::Talk => thread("echo canceller", "it does not return"),
             Part::Camera => Rule { within: CAMERA_WITHIN, ..rule(DEVICE, "camera", "no picture comes") },
             Part::Scene => {
                 let rule = rule(SCENE, "camera", "it shows the same picture all the time");

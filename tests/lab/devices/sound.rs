@@ -6,7 +6,7 @@ use crate::command::{Background, run, start};
 use crate::guest::RUN;
 use crate::judge::tone;
 use std::fs;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -46,6 +46,8 @@ pub struct Speaker {
 
 #[derive(Debug, Default)]
 struct Speaking {
+    /// The player's.
+    options: &'static [&'static str],
     is_over: AtomicBool,
     player: Mutex<Option<Child>>,
 }
@@ -53,20 +55,36 @@ struct Speaking {
 /// How often a player is started that ends by itself: one that begins in the moment in which the station's side of the
 /// cable takes its parameters finds that it has none to choose from.
 const STARTS_MAX: u32 = 10;
+/// The player's buffer: what is said is to be heard soon.
+const SHORT: &str = "--buffer-time=60000";
 /// From the end of a player to the next.
 const START_AGAIN: Duration = Duration::from_millis(200);
 
 impl Speaker {
-    /// Begins to speak.
+    /// Begins to speak its pitch.
     pub fn start(end: End) -> Outcome<Speaker> {
-        let speaking = Arc::new(Speaking::default());
+        let mut tone = tone::Tone::of(pitch_hz(end));
+        Speaker::start_with(end, &[], move || tone.next_block())
+    }
+
+    /// Begins to say what `next_block` gives, one channel of 16 bits, little-endian.
+    /// It is heard within [`SHORT`].
+    pub fn say(end: End, next_block: impl FnMut() -> Vec<u8> + Send + 'static) -> Outcome<Speaker> {
+        Speaker::start_with(end, &[SHORT], next_block)
+    }
+
+    fn start_with(
+        end: End,
+        options: &'static [&'static str],
+        mut next_block: impl FnMut() -> Vec<u8> + Send + 'static,
+    ) -> Outcome<Speaker> {
+        let speaking = Arc::new(Speaking { options, ..Speaking::default() });
         let mut pipe = speaking.start(end)?;
         let shared = speaking.clone();
         let thread = std::thread::spawn(move || {
-            let mut tone = tone::Tone::of(pitch_hz(end));
             for _ in 1..STARTS_MAX {
                 // The pipe takes what the card plays, and breaks when the player ends.
-                while pipe.write_all(&tone.next_block()).is_ok() {}
+                while pipe.write_all(&next_block()).is_ok() {}
                 shared.end_player();
                 std::thread::sleep(START_AGAIN);
                 match shared.start(end) {
@@ -85,6 +103,7 @@ impl Speaking {
         let rate = tone::RATE_HZ.to_string();
         let mut player = Command::new("aplay")
             .args(["-q", "-D", &room_side(end), "-t", "raw", "-f", "S16_LE", "-c", "1", "-r", &rate])
+            .args(self.options)
             .stdin(Stdio::piped())
             .spawn()?;
         let pipe = player.stdin.take().ok_or("no pipe to the player")?;
@@ -110,6 +129,58 @@ impl Drop for Speaker {
         }
         // One that was started in between.
         self.speaking.end_player();
+    }
+}
+
+/// A room whose microphone hears its loudspeaker, and who speaks there.
+#[derive(Debug)]
+pub struct EchoingRoom {
+    recorder: Child,
+    _speaker: Speaker,
+    is_speaking: Arc<AtomicBool>,
+}
+
+/// How loud the loudspeaker is at the microphone.
+const COUPLING: f64 = 0.4;
+
+impl EchoingRoom {
+    /// Begins to echo; `speech` is what is said there over and over while [`EchoingRoom::speak`] says so.
+    pub fn start(end: End, speech: Vec<i16>) -> Outcome<EchoingRoom> {
+        let rate = tone::RATE_HZ.to_string();
+        let mut recorder = Command::new("arecord")
+            .args(["-q", "-D", &room_side(end), "-t", "raw", "-f", "S16_LE", "-c", "1", "-r", &rate, SHORT])
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let mut heard = recorder.stdout.take().ok_or("no pipe from the recorder")?;
+        let is_speaking = Arc::new(AtomicBool::new(false));
+        let (speaks, mut said) = (is_speaking.clone(), 0);
+        let echo = move || {
+            // A period of the sound card; silence once the recorder has ended.
+            let mut block = [0; 960];
+            let _ = heard.read_exact(&mut block);
+            let samples = tone::samples(&block).into_iter().enumerate().map(|(at, sample)| {
+                let own = if speaks.load(Ordering::SeqCst) { speech[(said + at) % speech.len()] } else { 0 };
+                (COUPLING * 32_768.0 * sample + f64::from(own)) as i16
+            });
+            let block = samples.flat_map(i16::to_le_bytes).collect();
+            said += 480;
+            block
+        };
+        let speaker = Speaker::say(end, echo)?;
+        Ok(EchoingRoom { recorder, _speaker: speaker, is_speaking })
+    }
+
+    /// Whether somebody speaks in it.
+    pub fn speak(&self, is_speaking: bool) {
+        self.is_speaking.store(is_speaking, Ordering::SeqCst);
+    }
+}
+
+impl Drop for EchoingRoom {
+    fn drop(&mut self) {
+        // First, since the speaker waits for what it records.
+        let _ = self.recorder.kill();
+        let _ = self.recorder.wait();
     }
 }
 

@@ -12,6 +12,7 @@ mod camera_mjpeg;
 mod camera_unplugged;
 mod clock_faults;
 mod devices;
+mod echo;
 mod hog;
 mod hostile;
 mod house;
@@ -75,6 +76,7 @@ pub const ALL: &[Scenario] = &[
     scenario("camera_unplugged", 120, camera_unplugged::play, "a camera goes and comes back"),
     scenario("camera_faults", 180, camera_faults::play, "a camera gets another number, freezes, breaks, answers EIO"),
     scenario("sound_unplugged", 120, sound_unplugged::play, "a sound card goes and comes back"),
+    scenario("echo", 120, echo::play, "a loudspeaker is heard by its own microphone, and the other end not by himself"),
     scenario("screen_faults", 180, screen_faults::play, "there is no screen, then one, then none again"),
     scenario("network_cut", 120, network_cut::play, "the network is gone for 10 s"),
     scenario(
