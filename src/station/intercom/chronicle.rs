@@ -11,7 +11,8 @@ use crate::time::{Duration, Instant, Seldom};
 use crate::wire::{CallKind, ReleaseOutcome};
 
 /// Devices whose faults the switchboard logs.
-const DEVICES: [&str; 7] = ["camera", "screen", "microphone", "loudspeaker", "sound card", "encoder", "decoder"];
+const DEVICES: [&str; 8] =
+    ["camera", "screen", "microphone", "loudspeaker", "sound card", "encoder", "decoder", "echo canceller"];
 /// How long a record waits for the picture of who stands here: a camera that does not give one by then gives none.
 const STILL_WITHIN: Duration = Duration::from_secs(1);
 

@@ -257,8 +257,11 @@ impl Intercom {
             ..NetView::default()
         };
         self.board.view.set_net(view);
-        let house = self.house_view(flow.loss_in, flow.loss_out);
-        self.board.view.set_house(house);
+        // Only the metrics look at it.
+        if self.settings.metrics.is_some() {
+            let house = self.house_view(flow.loss_in, flow.loss_out);
+            self.board.view.set_house(house);
+        }
     }
 
     fn house_view(&mut self, loss_in: f32, loss_out: f32) -> HouseView {
