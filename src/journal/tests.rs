@@ -193,7 +193,52 @@ fn damage_in_the_middle_costs_its_own_line_alone() {
 fn a_state_directory_that_cannot_be_is_named() {
     let scratch = Scratch::new("none");
     fs::write(&scratch.0, "a file").unwrap();
-    let error = Journal::start(&scratch.0).unwrap_err().to_string();
+    let error = JournalFile::open(&scratch.0).unwrap_err().to_string();
     assert!(error.contains("visavis-journal-") && error.contains("state directory"), "{error}");
+    fs::remove_file(&scratch.0).unwrap();
+}
+
+#[test]
+fn a_disk_that_refuses_at_the_start_is_tried_again_and_nothing_is_missing() {
+    let scratch = Scratch::new("refused");
+    let mut before = Journal::start(&scratch.0).unwrap();
+    before.record(missed(1, "a"), Some(Still::Jpeg(b"first".to_vec())));
+    drop(before);
+    // Root may write whatever its mode is; what stands where a folder should be refuses root, too.
+    let (folder, aside) = (scratch.0.join(SNAPSHOTS_FOLDER), scratch.0.join("aside"));
+    fs::rename(&folder, &aside).unwrap();
+    fs::write(&folder, "in the way").unwrap();
+    let mut journal = Journal::start(&scratch.0).unwrap();
+    assert_eq!(named(journal.recent().cloned().collect::<Vec<_>>().as_slice()), ["a"], "it can still be read");
+    journal.record(missed(2, "b"), Some(Still::Jpeg(b"too early".to_vec())));
+    journal.keep_snapshot(3, b"too early".to_vec());
+    assert!(!journal.is_open());
+
+    fs::remove_file(&folder).unwrap();
+    fs::rename(&aside, &folder).unwrap();
+    journal.record(missed(4, "c"), None);
+    while !journal.is_open() {
+        std::thread::yield_now();
+    }
+    journal.record(missed(5, "d"), Some(Still::Jpeg(b"second".to_vec())));
+    drop(journal);
+    let (records, unreadable) = read(&scratch.0).unwrap();
+    assert_eq!((named(&records), unreadable), (vec!["a", "b", "c", "d"], 0));
+    let stills: Vec<_> = records.iter().map(|record| record.still.as_deref()).collect();
+    assert_eq!(stills, [Some("00000001.jpg"), None, None, Some("00000002.jpg")], "no picture took another's place");
+    assert_eq!(fs::read(scratch.0.join(STILLS_FOLDER).join("00000001.jpg")).unwrap(), b"first");
+    assert_eq!(fs::read_dir(&folder).unwrap().count(), 0);
+}
+
+#[test]
+fn a_disk_that_refuses_to_the_end_holds_nobody_up() {
+    let scratch = Scratch::new("refused-to-the-end");
+    fs::write(&scratch.0, "a file").unwrap();
+    let mut journal = Journal::start(&scratch.0).unwrap();
+    for at in 0..3 * QUEUE_MAX as u64 {
+        journal.record(missed(at, "door"), None);
+    }
+    assert_eq!(journal.recent().len(), 3 * QUEUE_MAX);
+    drop(journal);
     fs::remove_file(&scratch.0).unwrap();
 }
