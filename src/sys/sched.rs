@@ -1,7 +1,7 @@
 //! Scheduling of the calling thread.
 
 use nix::libc;
-use nix::sys::resource::{Resource, getrlimit};
+use nix::sys::resource::{Resource, getrlimit, rlim_t};
 
 /// Puts the calling thread under SCHED_FIFO at that priority (1 to 99): it then runs before every ordinary thread as soon
 /// as it is woken. Only for threads whose work is bounded, and only where whoever started the program wants it: a unit
@@ -12,7 +12,7 @@ use nix::sys::resource::{Resource, getrlimit};
 /// EPERM where RLIMIT_RTPRIO does not allow it; the thread then goes on as before. EINVAL for another priority.
 pub fn make_realtime(priority: u8) -> std::io::Result<()> {
     let (allowed, _) = getrlimit(Resource::RLIMIT_RTPRIO)?;
-    if (1..=99).contains(&priority) && u64::from(priority) > allowed {
+    if (1..=99).contains(&priority) && rlim_t::from(priority) > allowed {
         return Err(nix::errno::Errno::EPERM.into());
     }
     let param = libc::sched_param { sched_priority: libc::c_int::from(priority) };
