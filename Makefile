@@ -137,56 +137,73 @@ endif
 # calls it; Debian's tools call it by GNU.
 CARGO_DEB := $(CACHE)/visavis-tools/cargo-deb-3.8.0
 STAGE     := target/stage
-# The one for this machine that was made last.
-DEB        = $$(ls -t target/debian/*_$$(dpkg --print-architecture).deb | head -n 1)
+# The one for TARGET, or this machine, that was made last.
+DEB        = $$(ls -t target/debian/*_$(or $(ARCHITECTURE),$$(dpkg --print-architecture)).deb | head -n 1)
 GNU        = $(subst armv7-,arm-,$(subst -unknown,,$(TARGET)))
 $(CARGO_DEB)/bin/cargo-deb:
 	$(CARGO) install cargo-deb --quiet --locked --version 3.8.0 --root $(CARGO_DEB)
 
 deb: build $(CARGO_DEB)/bin/cargo-deb ## the Debian package, in target/debian (TARGET=: of what `make cross TARGET=` built)
-	$(call need,dpkg-dev binutils$(if $(TARGET),-$(GNU)))
+	$(call need,dpkg-dev binutils$(if $(TARGET),-$(GNU)) $(if $(SYSROOT),mmdebstrap uidmap))
+	$(if $(SYSROOT),@deploy/cross/sysroot $(ARCHITECTURE) $(SYSROOT))
 	rm -rf $(STAGE)
 	$(MAKE) --no-print-directory install DESTDIR=$(STAGE) PREFIX=/usr STRIP=$(if $(TARGET),$(GNU)-)strip \
 		WRITER=target/release/visavis PROGRAM=$(if $(TARGET),target/$(TARGET)/release/visavis,target/release/visavis)
 	install -D -m 644 deploy/debian/lintian-overrides $(STAGE)/usr/share/lintian/overrides/visavis
 	deploy/debian/licences $(TARGET) | gzip -9n | install -m 644 /dev/stdin $(STAGE)/usr/share/doc/visavis/licences.gz
-	$(CARGO_DEB)/bin/cargo-deb --locked --no-build --no-strip $(if $(TARGET),--target $(TARGET)) --output target/debian/
+	$(if $(SYSROOT),LD_LIBRARY_PATH=$(SYSROOT)/lib/$(GNU):$(SYSROOT)/usr/lib/$(GNU)) \
+		$(CARGO_DEB)/bin/cargo-deb --locked --no-build --no-strip $(if $(TARGET),--target $(TARGET)) --output target/debian/
 
-test-deb: deb ## installs, upgrades, removes and purges the package in small roots of Debian's releases
-	$(call need,mmdebstrap lintian uidmap)
+test-deb: deb ## installs, upgrades, removes and purges the package in small roots of Debian's releases (TARGET=: emulated)
+	$(call need,mmdebstrap lintian uidmap $(if $(TARGET),qemu-user-static))
 	lintian --fail-on error,warning --tag-display-limit 0 $(DEB)
 	tests/package/run $(DEB)
 
 # For boards of another architecture: TARGET, as Rust calls it. Where there is `cross`, it brings all that is needed. Else
 # Debian's cross compilers do it, and Debian's own Rust: the standard library of rustup's is not to be had from Debian.
+#   aarch64-unknown-linux-gnu       Pi 3, 4, 5, Zero 2 W, 64-bit; libraries for arm64 are installed beside this machine's
+#   armv7-unknown-linux-gnueabihf   Pi 2, 3, 4, Zero 2 W, 32-bit, Bookworm; Rust's standard library is built anew from
+#                                   its source, since Debian has it for armhf in the compiler's version not on every
+#                                   mirror, and ALSA's is unpacked into SYSROOT
+#   arm-unknown-linux-gnueabihf     Pi 1, Zero, Zero W (ARMv6): `cross` alone, since Debian's compiler makes ARMv7 of it
 # What .cargo/config.toml says to the C++ compiler and to nasm holds for ARM too, where nothing looks at AVX2.
 CROSS        := $(shell command -v cross)
-ARCHITECTURE  = $(if $(filter aarch64-%,$(TARGET)),arm64)
-CROSS_PACKAGES = cargo-web rustc-web g++-$(GNU) $(addsuffix :$(ARCHITECTURE),libstd-rust-web-dev libstdc++6 libasound2-dev)
+ARCHITECTURE  = $(if $(filter aarch64-%,$(TARGET)),arm64)$(if $(filter armv7-%,$(TARGET)),armhf)
+SYSROOT       = $(if $(filter armhf,$(ARCHITECTURE)),$(CURDIR)/target/armhf)
+CROSS_PACKAGES_arm64 = libstd-rust-web-dev:arm64 libstdc++6:arm64 libasound2-dev:arm64
+CROSS_PACKAGES_armhf = rust-web-src mmdebstrap uidmap
+CROSS_OPTIONS_armhf  = -Zbuild-std
+EMULATOR_arm64       = qemu-aarch64-static
+EMULATOR_armhf       = qemu-arm-static -L $(SYSROOT)
 CROSS_SETTING = CARGO_TARGET_$(shell echo $(TARGET) | tr a-z- A-Z_)
-CROSS_CARGO   = $(or $(CROSS),env RUSTC=/usr/bin/rustc $(CROSS_SETTING)_LINKER=$(GNU)-gcc $(CROSS_SETTING)_RUNNER=qemu-aarch64-static \
-	PKG_CONFIG_ALLOW_CROSS=1 PKG_CONFIG_LIBDIR_$(subst -,_,$(TARGET))=/usr/lib/$(GNU)/pkgconfig:/usr/share/pkgconfig /usr/bin/cargo)
+# RUSTC_BOOTSTRAP: a stable compiler builds its own standard library only if it is told that this is meant.
+CROSS_CARGO   = $(or $(CROSS),env RUSTC=/usr/bin/rustc $(if $(CROSS_OPTIONS_$(ARCHITECTURE)),RUSTC_BOOTSTRAP=1) \
+	$(CROSS_SETTING)_LINKER=$(GNU)-gcc $(CROSS_SETTING)_RUNNER="$(EMULATOR_$(ARCHITECTURE))" \
+	PKG_CONFIG_ALLOW_CROSS=1 PKG_CONFIG_SYSROOT_DIR_$(subst -,_,$(TARGET))=$(SYSROOT) \
+	PKG_CONFIG_LIBDIR_$(subst -,_,$(TARGET))=$(SYSROOT)/usr/lib/$(GNU)/pkgconfig:$(SYSROOT)/usr/share/pkgconfig \
+	/usr/bin/cargo $(CROSS_OPTIONS_$(ARCHITECTURE)))
 setup-cross cross test-arm board: TARGET := aarch64-unknown-linux-gnu
 setup-cross: setup
 ifeq ($(CROSS),)
 	@test -n "$(ARCHITECTURE)" || { echo "For $(TARGET) the command cross is needed: see https://github.com/cross-rs/cross"; exit 1; }
-	@! command -v dpkg >/dev/null || dpkg --print-foreign-architectures | grep -qx $(ARCHITECTURE) || \
-		$(SUDO) dpkg --add-architecture $(ARCHITECTURE)
-	$(call need,$(CROSS_PACKAGES))
+	@[ $(ARCHITECTURE) != arm64 ] || ! command -v dpkg >/dev/null || dpkg --print-foreign-architectures | grep -qx arm64 || \
+		$(SUDO) dpkg --add-architecture arm64
+	$(call need,cargo-web rustc-web g++-$(GNU) $(CROSS_PACKAGES_$(ARCHITECTURE)))
+	$(if $(SYSROOT),@deploy/cross/sysroot $(ARCHITECTURE) $(SYSROOT))
 endif
 
-cross: setup-cross ## the program for ARM boards (TARGET=aarch64-unknown-linux-gnu), in target/TARGET/release/visavis
+cross: setup-cross ## the program for ARM boards (TARGET=aarch64-unknown-linux-gnu, armv7-unknown-linux-gnueabihf), in target/TARGET/release
 	$(CROSS_CARGO) build --release --locked --target $(TARGET)
 
 # ROOMS=NAME: only those of one room. Left out is what emulation of a program does not have, calls of V4L2 and netlink, and what takes
 # minutes there: whole simulated networks, hours of sound and thousands of symbols.
 ARM_SKIPS := device::v4l2 sys::wireless link::endpoint codec::qr voice::network_tests an_hour_at_300_ppm
-test-arm: setup-cross ## the unit tests as a 64-bit ARM board runs them, under emulation (ROOMS=NAME)
+test-arm: setup-cross ## the unit tests as an ARM board runs them, under emulation (TARGET= as with cross, ROOMS=NAME)
 	$(call need,qemu-user-static)
 	$(CROSS_CARGO) test --release --locked --lib --target $(TARGET) -- $(or $(ROOMS),$(addprefix --skip ,$(ARM_SKIPS)))
 
 # BOARD=virt, BOARD=raspi3b: only that one.
-board: cross ## the package on emulated ARM boards, with cameras, sound and GPIO of Debian's own kernel
+board: cross ## the package on emulated 64-bit boards, with cameras, sound and GPIO of Debian's own kernel
 	$(call need,$(BOARD_PACKAGES))
 	$(MAKE) --no-print-directory deb TARGET=$(TARGET)
-	tests/board/run "$$(ls -t target/debian/*_$(ARCHITECTURE).deb | head -n 1)" $(BOARD)
+	tests/board/run "$(DEB)" $(BOARD)
