@@ -74,6 +74,10 @@ struct FixInfo {
     reserved: [u16; 2],
 }
 
+// The first is the same everywhere; the second has two longs.
+const _: () = assert!(size_of::<VarInfo>() == 160);
+const _: () = assert!(size_of::<FixInfo>() == if size_of::<c_ulong>() == 8 { 80 } else { 68 });
+
 mod ioctl {
     use super::{FixInfo, VarInfo};
     nix::ioctl_read_bad!(get_var, 0x4600, VarInfo);
@@ -289,13 +293,6 @@ pub fn list() -> Vec<std::path::PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_structures_are_the_kernels() {
-        // Sizes from linux/fb.h: the same on 32 bits for the first; the second has two longs.
-        assert_eq!(size_of::<VarInfo>(), 160);
-        assert_eq!(size_of::<FixInfo>(), if size_of::<c_ulong>() == 8 { 80 } else { 68 });
-    }
 
     #[test]
     fn layouts_are_told_by_their_bit_fields() {

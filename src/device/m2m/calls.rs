@@ -15,6 +15,9 @@ const G_SELECTION: vidioc::_IOC_TYPE = nix::request_code_readwrite!(b'V', 94, si
 const S_SELECTION: vidioc::_IOC_TYPE = nix::request_code_readwrite!(b'V', 95, size_of::<sys::v4l2_selection>());
 const DECODER_CMD: vidioc::_IOC_TYPE = nix::request_code_readwrite!(b'V', 96, size_of::<sys::v4l2_decoder_cmd>());
 
+// As in `raw`: this one has a time, too.
+const _: () = assert!(matches!((usize::BITS, size_of::<sys::v4l2_event>()), (64, 136) | (32, 128 | 136)));
+
 // SAFETY: a C structure of integers.
 unsafe impl Plain for sys::v4l2_queryctrl {}
 // SAFETY: as above.

@@ -30,6 +30,11 @@ pub enum Side {
 /// The most entries that are read of any list a driver enumerates; a broken driver may never say that it is at the end.
 const ENTRIES_MAX: u32 = 64;
 
+// A call's number holds the size of its structure: of another size the kernel would know no such call. On 32 bits it knows
+// this one with its time in 32 bits, and in 64.
+const _: () = assert!(matches!((usize::BITS, size_of::<sys::v4l2_buffer>()), (64, 88) | (32, 68 | 80)));
+const _: () = assert!(size_of::<sys::v4l2_format>() == if usize::BITS == 64 { 208 } else { 204 });
+
 /// A structure of the kernel's whose every bit pattern, all zeros too, is a valid value.
 ///
 /// # Safety
