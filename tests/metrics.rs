@@ -277,6 +277,13 @@ fn a_station_in_a_call_is_scraped_and_what_it_says_is_true() {
     for device in ["camera", "microphone"] {
         assert_eq!(seen.get(&format!("visavis_device_up device={device}")), 1.0);
     }
+    for repair in ["made_anew", "port_reset"] {
+        assert_eq!(
+            seen.get(&format!("visavis_repairs_total device=camera repair={repair}")),
+            0.0,
+            "it moved all the time"
+        );
+    }
     assert_eq!(seen.get("visavis_conversations_total"), 1.0);
     assert!(seen.get("visavis_stage_seconds_count stage=encode") >= 10.0);
     assert!(seen.get("visavis_picture_arrival_seconds_count") >= 10.0);

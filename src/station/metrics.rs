@@ -229,6 +229,13 @@ fn board(text: &mut Text, house: &HouseView, reading: &Reading, pressure: f32) {
     for (device, works) in &house.devices {
         up.sample(&[("device", device)], flag(*works));
     }
+    let mut repairs =
+        text.family("visavis_repairs_total", Kind::Counter, "What was done about a device that did not move.");
+    for repaired in &house.repairs {
+        for (repair, count) in [("made_anew", repaired.made_anew), ("port_reset", repaired.port_resets)] {
+            repairs.sample(&[("device", repaired.device), ("repair", repair)], count as f64);
+        }
+    }
     let mut steps = text.family("visavis_load_step", Kind::Gauge, "How far pictures are reduced: 0 is not at all.");
     for (way, step, _) in house.steps {
         steps.sample(&[("pictures", &way.to_string())], f64::from(step));

@@ -20,11 +20,26 @@ pub(super) struct Supervision {
     resetting: Option<JoinHandle<()>>,
     /// As last logged.
     told: Vec<(Part, String)>,
+    repairs: [Repairs; REPAIRED.len()],
+}
+
+/// Every device that can be put right while the program runs, as the vigil calls it.
+const REPAIRED: [&str; 6] = ["camera", "encoder", "decoder", "screen", "microphone", "loudspeaker"];
+
+/// What was done about a device since the program's start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Repairs {
+    pub device: &'static str,
+    /// It, or the codec, was made anew.
+    pub made_anew: u64,
+    /// Its USB port was switched off and on.
+    pub port_resets: u64,
 }
 
 impl Supervision {
     pub fn new(media: MediaConfig, now: Instant) -> Supervision {
-        Supervision { vigil: Vigil::new(now), media, resetting: None, told: Vec::new() }
+        let repairs = REPAIRED.map(|device| Repairs { device, ..Repairs::default() });
+        Supervision { vigil: Vigil::new(now), media, resetting: None, told: Vec::new(), repairs }
     }
 
     /// Looks, if it is time to, and does what must be done.
@@ -42,13 +57,24 @@ impl Supervision {
         let mut end = Ok(());
         while let Some(order) = self.vigil.poll_order() {
             match order {
-                Order::MakeAnew(part) => make_anew(part, &stages.bells),
+                Order::MakeAnew(part) => self.make_anew(part, &stages.bells),
                 Order::ResetPort(part) => self.reset_port(part),
                 Order::End(why) => end = Err(why),
             }
         }
         self.log();
         end
+    }
+
+    /// What was done about each device.
+    pub fn repairs(&self) -> [Repairs; REPAIRED.len()] {
+        self.repairs
+    }
+
+    fn count(&mut self, part: Part, count: impl FnOnce(&mut Repairs)) {
+        if let Some(repairs) = self.repairs.iter_mut().find(|repairs| repairs.device == part.device()) {
+            count(repairs);
+        }
     }
 
     /// Whether the watchdog may be told that all is well.
@@ -123,6 +149,11 @@ impl Supervision {
         Observation { demand, progress }
     }
 
+    fn make_anew(&mut self, part: Part, bells: &Bells) {
+        make_anew(part, bells);
+        self.count(part, |repairs| repairs.made_anew += 1);
+    }
+
     fn reset_port(&mut self, part: Part) {
         let port = match (part, &self.media.mic, &self.media.speaker) {
             (Part::Camera | Part::Scene, ..) => match &self.media.camera {
@@ -144,6 +175,7 @@ impl Supervision {
         };
         // Drivers take their time to let go, which the net loop has not. Without a thread it is left undone.
         self.resetting = std::thread::Builder::new().name("usb-reset".into()).spawn(reset).ok();
+        self.count(part, |repairs| repairs.port_resets += 1);
     }
 
     fn log(&mut self) {
@@ -288,12 +320,15 @@ mod tests {
         let stages = Stages::start(&media("pattern"), &Wake::new().unwrap()).unwrap();
         both_move(&stages);
         let opened = stages.stats.present.opened.get();
+        let mut supervision = Supervision::new(media("pattern"), clock::now());
         for part in Part::ALL {
-            make_anew(part, &stages.bells);
+            supervision.make_anew(part, &stages.bells);
             until("answered", || all_answered(&stages.bells));
             both_move(&stages);
         }
         until("another screen", || stages.stats.present.opened.get() > opened);
         assert!([&stages.healths.camera, &stages.healths.mic, &stages.healths.screen].map(fault) == [None, None, None]);
+        // Its thread, its frames and its scene are three parts of one camera.
+        assert_eq!(supervision.repairs().map(|repairs| repairs.made_anew), [3, 2, 2, 2, 1, 1]);
     }
 }

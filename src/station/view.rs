@@ -3,6 +3,7 @@
 use super::load::Way;
 use super::report::{Audio, Link, Process, Report, Sent, Shown, Video};
 use super::stages::StageStats;
+use super::supervision::Repairs;
 use super::tally::Tally;
 use crate::link::flow::Counts;
 use crate::media::{Size, VideoCodec};
@@ -52,6 +53,8 @@ pub(super) struct HouseView {
     pub received_bytes: u64,
     /// How far pictures are reduced, and how often that has changed.
     pub steps: [(Way, u8, u64); 2],
+    /// What was done about devices that did not move.
+    pub repairs: Vec<Repairs>,
 }
 
 /// A station of the address book.

@@ -271,6 +271,7 @@ impl Intercom {
             loss_out,
             devices: self.board.devices(),
             steps: self.board.loads.steps(),
+            repairs: self.board.supervision.repairs().to_vec(),
             ..HouseView::default()
         };
         for neighbour in self.house.neighbours() {
