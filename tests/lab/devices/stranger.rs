@@ -4,8 +4,11 @@ use super::End;
 use crate::Outcome;
 use crate::command::run;
 use nix::sched::{CloneFlags, setns};
+use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrIn6, sendmmsg};
 use std::fs::File;
-use std::net::{Ipv6Addr, SocketAddrV6, UdpSocket};
+use std::io::{IoSlice, Read, Write};
+use std::net::{Ipv6Addr, SocketAddrV6, TcpStream, UdpSocket};
+use std::os::fd::AsRawFd;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use visavis::identity::{AddressBook, PublicKey, SecretKey, system_random};
@@ -28,6 +31,10 @@ const PORT: u16 = 10_087;
 const MDNS: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 0xfb);
 const MDNS_PORT: u16 = 5353;
 
+/// Where the station serves its numbers, for its configuration; to strangers too.
+pub const METRICS: &str = "[metrics]\nlisten = \"[::]:9187\"\n";
+const METRICS_PORT: u16 = 9187;
+
 /// Lays the cable.
 pub fn lay_cable() -> Outcome {
     let near = End::Near.name();
@@ -47,19 +54,54 @@ pub struct Attack(JoinHandle<Result<u64, String>>);
 impl Attack {
     /// Has `work` run in the stranger's namespace; it gives how many datagrams it sent.
     fn start(work: impl FnOnce() -> Outcome<u64> + Send + 'static) -> Attack {
-        Attack(std::thread::spawn(move || {
-            let inside = || -> Outcome<u64> {
-                setns(File::open(format!("/var/run/netns/{NAMESPACE}"))?, CloneFlags::CLONE_NEWNET)?;
-                work()
-            };
-            inside().map_err(|error| error.to_string())
-        }))
+        Attack(inside(work))
     }
 
     /// How many datagrams it was.
     pub fn finish(self) -> Outcome<u64> {
         Ok(self.0.join().map_err(|_| "the attacker panicked")??)
     }
+}
+
+/// Has `work` run in the stranger's namespace, by a thread of its own.
+fn inside<T: Send + 'static>(work: impl FnOnce() -> Outcome<T> + Send + 'static) -> JoinHandle<Result<T, String>> {
+    std::thread::spawn(move || {
+        let inside = || -> Outcome<T> {
+            setns(File::open(format!("/var/run/netns/{NAMESPACE}"))?, CloneFlags::CLONE_NEWNET)?;
+            work()
+        };
+        inside().map_err(|error| error.to_string())
+    })
+}
+
+/// So many connections to the port of the numbers that stay open, and ask for nothing, or for half of something.
+pub fn hang_on(count: usize) -> Outcome<Vec<TcpStream>> {
+    let hang_on = move || -> Outcome<Vec<TcpStream>> {
+        let mut held = Vec::with_capacity(count);
+        for number in 0..count {
+            let mut stream = TcpStream::connect((NEAR, METRICS_PORT))?;
+            if number % 2 == 0 {
+                // It may have been dropped for a newer one before this.
+                let _ = stream.write_all(b"GET /metr");
+            }
+            held.push(stream);
+        }
+        Ok(held)
+    };
+    Ok(inside(hang_on).join().map_err(|_| "who hangs on panicked")??)
+}
+
+/// The station's numbers, as a scraper in the stranger's place asks for them.
+pub fn scrape(patience: Duration) -> Outcome<String> {
+    let scrape = move || -> Outcome<String> {
+        let mut stream = TcpStream::connect((NEAR, METRICS_PORT))?;
+        stream.set_read_timeout(Some(patience))?;
+        stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: door\r\n\r\n")?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        Ok(answer)
+    };
+    Ok(inside(scrape).join().map_err(|_| "the scraper panicked")??)
 }
 
 /// Numbers that differ, the same in each run: SplitMix64 (Steele, Lea, Flood 2014).
@@ -83,6 +125,9 @@ impl Dice {
     }
 }
 
+/// Datagrams in one system call, so that the attacker's calls do not cost the one core more than the station's do.
+const BATCH: usize = 32;
+
 /// Sends what `next` makes, so many times a second, for `time`; gives how many went out.
 fn pour(
     to: SocketAddrV6,
@@ -92,18 +137,25 @@ fn pour(
     mut next: impl FnMut(&mut [u8; MAX_DATAGRAM]) -> usize,
 ) -> Outcome<u64> {
     let socket = UdpSocket::bind((Ipv6Addr::UNSPECIFIED, from_port))?;
+    let to = [Some(SockaddrIn6::from(to)); BATCH];
+    let mut datagrams = vec![([0; MAX_DATAGRAM], 0); BATCH];
     let start = Instant::now();
-    let (mut sent, mut datagram) = (0, [0; MAX_DATAGRAM]);
+    let mut sent = 0;
     while start.elapsed() < time {
         // On a machine that is too slow it is as many as it can.
         let due = (start.elapsed().as_secs_f64() * f64::from(per_second)) as u64;
-        if sent >= due {
+        let count = due.saturating_sub(sent).min(BATCH as u64) as usize;
+        if count == 0 {
             std::thread::sleep(Duration::from_millis(1));
             continue;
         }
-        let length = next(&mut datagram);
-        socket.send_to(&datagram[..length], to)?;
-        sent += 1;
+        for (datagram, length) in &mut datagrams[..count] {
+            *length = next(datagram);
+        }
+        let slices: Vec<_> =
+            datagrams[..count].iter().map(|(datagram, length)| [IoSlice::new(&datagram[..*length])]).collect();
+        let mut headers = MultiHeaders::preallocate(count, None);
+        sent += sendmmsg(socket.as_raw_fd(), &mut headers, &slices, to, [], MsgFlags::empty())?.count() as u64;
     }
     Ok(sent)
 }
