@@ -208,8 +208,9 @@ fn open_later(waiting: &Receiver<Entry>, directory: &Path, held: &mut Vec<Entry>
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => is_over = true,
         }
-        if let Ok((disk, _)) = Disk::open(directory) {
-            return Some(disk);
+        match Disk::open(directory) {
+            Ok((disk, _)) => return Some(disk),
+            Err(error) => tracing::debug!("still no journal: {error}"),
         }
     }
     tracing::warn!("the disk refused the journal to the end: {} records are not kept", held.len());

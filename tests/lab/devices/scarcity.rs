@@ -2,12 +2,14 @@
 
 use crate::Outcome;
 use crate::command::{Background, run, start};
+use crate::station::PROGRAM;
 use std::fs;
 use std::io::{ErrorKind, Write};
 
 /// A small disk, in memory.
 #[derive(Debug)]
 pub struct Disk {
+    folder: String,
     filler: String,
 }
 
@@ -16,7 +18,7 @@ impl Disk {
     pub fn mount(folder: &str, kib: u32) -> Outcome<Disk> {
         fs::create_dir_all(folder)?;
         run(&format!("mount -n -t tmpfs -o size={kib}k,mode=700 tmpfs {folder}"))?;
-        Ok(Disk { filler: format!("{folder}/filler") })
+        Ok(Disk { folder: folder.to_owned(), filler: format!("{folder}/filler") })
     }
 
     /// Fills it up to the last byte.
@@ -33,6 +35,14 @@ impl Disk {
     /// Makes room again.
     pub fn clear(&self) -> Outcome {
         Ok(fs::remove_file(&self.filler)?)
+    }
+
+    /// From now on it can only be read, or written as well: the disk, not the mount, of which a station that is started
+    /// meanwhile has a copy of its own.
+    pub fn forbid(&self, is_read_only: bool) -> Outcome {
+        let (folder, mode) = (&self.folder, if is_read_only { "ro" } else { "rw" });
+        run(&format!("mount -n -o remount,{mode} {folder}"))?;
+        run(&format!("mount -n -o remount,bind,rw {folder}")).map(drop)
     }
 }
 
@@ -52,7 +62,7 @@ impl MemoryGroup {
     }
 
     /// What is started by `work` belongs to it.
-    pub fn around(&self, work: impl FnOnce() -> Outcome) -> Outcome {
+    pub fn around<T>(&self, work: impl FnOnce() -> Outcome<T>) -> Outcome<T> {
         fs::write(format!("{}/cgroup.procs", self.folder), "0")?;
         let done = work();
         fs::write("/sys/fs/cgroup/cgroup.procs", "0")?;
@@ -68,9 +78,27 @@ impl MemoryGroup {
         Ok(bound)
     }
 
-    /// How often it was at its bound.
-    pub fn reached(&self) -> Outcome<u64> {
-        self.field("memory.events", "max")
+    /// A program that belongs to it, and ten times a second reads more of a file than the group has room for: the kernel
+    /// keeps what is read, and so has to take back again and again what it can, from everybody in the group.
+    pub fn press(&self) -> Outcome<Background> {
+        // At the end of the program's file are its symbols, which nobody else has read.
+        const BLOCK: u64 = 64 << 10;
+        const BLOCKS: u64 = 64;
+        let skipped = (fs::metadata(PROGRAM)?.len() / BLOCK).checked_sub(BLOCKS).ok_or("the program is too small")?;
+        let read = format!("dd if={PROGRAM} of=/dev/null bs={BLOCK} count={BLOCKS} skip={skipped} status=none");
+        let script = format!("/run/{}.press", self.folder.rsplit('/').next().unwrap_or_default());
+        fs::write(&script, format!("while {read}; do busybox usleep 100000; done\n"))?;
+        self.around(|| start(&format!("busybox sh {script}")))
+    }
+
+    /// The most that it ever had, in bytes.
+    pub fn peak(&self) -> Outcome<u64> {
+        Ok(fs::read_to_string(format!("{}/memory.peak", self.folder))?.trim().parse()?)
+    }
+
+    /// How often it was at its bound, and how many of its programs were killed for want of memory.
+    pub fn events(&self) -> Outcome<(u64, u64)> {
+        Ok((self.field("memory.events", "max")?, self.field("memory.events", "oom_kill")?))
     }
 
     fn field(&self, file: &str, name: &str) -> Outcome<u64> {

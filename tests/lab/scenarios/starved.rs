@@ -1,4 +1,4 @@
-//! A door that is short of everything in turn: its disk is full, it may not have more memory, has no descriptor left, and
+//! A door that is short of everything in turn: its disk is full, or may not be written, it may not have more memory, has no descriptor left, and
 //! shares its core with a program that wants all of it. It rings and talks all the same, says what it could not do, and
 //! loses nothing of what it had.
 
@@ -19,7 +19,9 @@ const DISK_KIB: u32 = 512;
 /// What its journal has at the start.
 const RECORDS: usize = 10;
 /// More than it has in a call that has gone on for a while: nothing there may grow.
-const MEMORY_ROOM: u64 = 512 << 10;
+const MEMORY_ROOM: u64 = 2 << 20;
+/// So often the group must have been at its bound before the call is looked at: it bites.
+const REACHED_LEAST: u64 = 20;
 /// As many as it may have by default, on Debian.
 const DESCRIPTORS: u64 = 1024;
 /// How long a core is taken away.
@@ -35,6 +37,7 @@ pub fn play(_: &Order) -> Outcome<String> {
 
     // What it has already would not count.
     pair.door.crash()?;
+    disk.forbid(true)?;
     group.around(|| pair.door.start_again())?;
     pair.door.wait_joined()?;
     pair.kitchen.wait_joined()?;
@@ -42,19 +45,21 @@ pub fn play(_: &Order) -> Outcome<String> {
     // Once every buffer has found its size.
     pair.call.wait_watched(KITCHEN)?;
     let bound = group.bound(MEMORY_ROOM)?;
-    pair.must_go_on()?;
+    the_group_is_at_its_bound(&mut pair, &group)?;
     let before = pair.door.holdings()?;
     let accepted = no_descriptor_is_left(&mut pair)?;
     let hogged = a_core_is_taken_away(&mut pair)?;
     pair.must_go_on()?;
     before.wait_as_before(|| pair.door.holdings())?;
     pair.hang_up()?;
-    let reached = group.reached()?;
+    the_disk_was_read_only(&mut pair, &disk)?;
+    let (peak, (reached, _)) = (group.peak()?, group.events()?);
     pair.stop()?;
     Ok(format!(
-        "memory was bounded at {} MiB, which was reached {reached} times; clients were let in {:.1} s after there were \
+        "memory was bounded at {} KiB, of which {} were had at most and the bound was reached {reached} times; clients were let in {:.1} s after there were \
          descriptors; pictures recovered in {:.1} s after the core was free",
-        bound >> 20,
+        bound >> 10,
+        peak >> 10,
         accepted.as_secs_f64(),
         hogged.as_secs_f64()
     ))
@@ -92,6 +97,37 @@ fn the_disk_is_full(pair: &mut Pair, disk: &Disk) -> Outcome {
     wait_for("the call after that is kept, beside all before", PATIENCE, kept)?;
     assert!(pair.door.said()?.contains("the journal can be written again"));
     Ok(())
+}
+
+/// The door was started on a disk that could only be read; since then it has rung and talked. Once it may write there, it
+/// keeps that call, and the next.
+fn the_disk_was_read_only(pair: &mut Pair, disk: &Disk) -> Outcome {
+    let said = pair.door.said()?;
+    assert!(said.contains("no journal") && said.contains("Read-only file system"), "{said}");
+    assert_eq!(pair.door.records()?.len(), RECORDS + 1);
+    disk.forbid(false)?;
+    pair.talk()?;
+    pair.hang_up()?;
+    let kept = || pair.door.records().ok().filter(|records| records.len() == RECORDS + 3);
+    wait_for("both calls are kept, beside all before", PATIENCE, kept).map(drop)
+}
+
+/// Another program of the group takes all of its room, and the kernel takes back from both what it can. The call goes on.
+fn the_group_is_at_its_bound(pair: &mut Pair, group: &MemoryGroup) -> Outcome {
+    let (reached_before, _) = group.events()?;
+    let press = group.press()?;
+    wait_for("the bound is reached", PATIENCE, || {
+        (group.events().ok()?.0 >= reached_before + REACHED_LEAST).then_some(())
+    })?;
+    pair.must_go_on()?;
+    drop(press);
+    let (reached, killed) = group.events()?;
+    println!(
+        "the memory's bound was reached {} times, at most {} bytes were had",
+        reached - reached_before,
+        group.peak()?
+    );
+    if killed == 0 { Ok(()) } else { Err(format!("{killed} programs were killed for want of memory").into()) }
 }
 
 /// Nobody can connect, and the call goes on. How long after there are descriptors again the first client is let in.
