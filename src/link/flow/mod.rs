@@ -16,7 +16,7 @@
 //! - Times that come out are in our clock: the peer's are translated by the offset that pings measure.
 //!
 //! `PROTOCOL.md` in the folder above is the specification. Inside: `clock` (offset and round trip), `pacer`,
-//! `breaker`, `outgoing` (fragments, history, repeats), `gaps` (what is missing), `frames` (assembly and order),
+//! `rate` (what the path carries), `breaker`, `outgoing` (fragments, history, repeats), `gaps` (what is missing), `frames` (assembly and order),
 //! `arrivals` (feedback), `sound`, `channel` (control); `receive` and `transmit` are the two directions of a payload.
 
 mod arrivals;
@@ -28,6 +28,7 @@ mod fuzz;
 mod gaps;
 mod outgoing;
 mod pacer;
+mod rate;
 mod receive;
 mod report;
 mod sound;
@@ -51,6 +52,7 @@ use frames::Frames;
 use gaps::Gaps;
 use outgoing::Outgoing;
 use pacer::Pacer;
+use rate::Rate;
 use sound::{SoundIn, SoundOut};
 use std::collections::VecDeque;
 
@@ -72,8 +74,11 @@ pub struct FlowConfig {
     /// How old a frame may be when it is handed out, from its capture. 150 ms: within it a conversation does not
     /// suffer (ITU-T G.114), and over a round trip of 40 ms it leaves time for three repairs.
     pub age_max: Duration,
-    /// What video beyond a burst is sent at, in bits a second. 200 Mbit/s: see the pacer.
+    /// What video beyond a burst is sent at, in bits a second, as long as the path seems to carry it. 200 Mbit/s: see the
+    /// pacer.
     pub pace_bits_per_second: u64,
+    /// What a path to this peer carried a while ago, in bits a second; `None` where that is not known.
+    pub remembered_bps: Option<u64>,
     /// Bytes a payload may have until the first [`Flow::poll_payload`], whose buffer says it from then on; at most
     /// [`MAX_PAYLOAD`].
     pub payload_bytes: usize,
@@ -86,6 +91,7 @@ impl Default for FlowConfig {
         FlowConfig {
             age_max: Duration::from_millis(150),
             pace_bits_per_second: 200_000_000,
+            remembered_bps: None,
             payload_bytes: MAX_PAYLOAD,
             // A key frame of 640x480 at 2 Mbit/s. The memory is touched only as it is used.
             frame_bytes: 64 << 10,
@@ -152,6 +158,7 @@ pub struct Flow {
 
     outgoing: Outgoing,
     pacer: Pacer,
+    rate: Rate,
     breaker: Breaker,
     sound_out: SoundOut,
     tail_probe_due: Option<Instant>,
@@ -187,6 +194,7 @@ impl Flow {
             channel: Channel::new(),
             outgoing: Outgoing::new(config.frame_bytes),
             pacer: Pacer::new(now, config.pace_bits_per_second),
+            rate: Rate::new(now, config.remembered_bps),
             breaker: Breaker::default(),
             sound_out: SoundOut::default(),
             tail_probe_due: None,
@@ -265,6 +273,7 @@ impl Flow {
     pub fn path_changed(&mut self, now: Instant) {
         self.clock.path_changed(now);
         self.channel.path_changed();
+        self.rate.path_changed(now);
         self.outgoing.drop_unsent_if_stale(now, &mut self.counts);
         self.sound_out.clear();
         self.key_request_due = None;
@@ -311,6 +320,7 @@ impl Flow {
             offset_ns: self.clock.offset_ns(),
             loss_in: self.arrivals.loss.share(),
             loss_out: self.loss_out.share(),
+            target_bps: self.rate.target_bps(),
             frozen: self.frozen,
             frozen_since: self.frozen_since,
             counts: self.counts,
