@@ -68,6 +68,9 @@ const KEY_WANTED_PAUSE: Duration = Duration::from_millis(100);
 /// out every 10 ms, so this saves 6 ms at most in a call with sound, and the time to the next frame in one without.
 const TAIL_PROBE_PAUSE: Duration = Duration::from_millis(4);
 
+/// Of what the path carries, what pictures may have: headers, repeats and key frames want the rest.
+const ENCODED_PERCENT: u64 = 80;
+
 /// How a [`Flow`] is set up.
 #[derive(Clone, Debug)]
 pub struct FlowConfig {
@@ -77,8 +80,6 @@ pub struct FlowConfig {
     /// What video beyond a burst is sent at, in bits a second, as long as the path seems to carry it. 200 Mbit/s: see the
     /// pacer.
     pub pace_bits_per_second: u64,
-    /// What a path to this peer carried a while ago, in bits a second; `None` where that is not known.
-    pub remembered_bps: Option<u64>,
     /// Bytes a payload may have until the first [`Flow::poll_payload`], whose buffer says it from then on; at most
     /// [`MAX_PAYLOAD`].
     pub payload_bytes: usize,
@@ -91,7 +92,6 @@ impl Default for FlowConfig {
         FlowConfig {
             age_max: Duration::from_millis(150),
             pace_bits_per_second: 200_000_000,
-            remembered_bps: None,
             payload_bytes: MAX_PAYLOAD,
             // A key frame of 640x480 at 2 Mbit/s. The memory is touched only as it is used.
             frame_bytes: 64 << 10,
@@ -194,7 +194,7 @@ impl Flow {
             channel: Channel::new(),
             outgoing: Outgoing::new(config.frame_bytes),
             pacer: Pacer::new(now, config.pace_bits_per_second),
-            rate: Rate::new(now, config.remembered_bps),
+            rate: Rate::new(now),
             breaker: Breaker::default(),
             sound_out: SoundOut::default(),
             tail_probe_due: None,
@@ -310,6 +310,12 @@ impl Flow {
         ]
         .into_iter()
         .fold(None, earliest)
+    }
+
+    /// Bits a second that the encoder may aim at, so that the path carries its pictures. It follows the peer's reports,
+    /// which come every 50 ms.
+    pub fn picture_bps(&self) -> u32 {
+        (self.rate.target_bps() * ENCODED_PERCENT / 100).min(u32::MAX.into()) as u32
     }
 
     /// How things stand.

@@ -17,15 +17,16 @@ const DRAIN_LEAST: f64 = 0.05;
 const DRAIN_QUEUE_S: f64 = 0.15;
 /// Between two retreats, beyond the time the first one takes to show.
 const RETREAT_PAUSE: Duration = Duration::from_millis(200);
-/// Growth a second: (§5.5) 8 %; and where bursts go through at far more than the target, and no queue was seen for a while.
+/// Growth a second: (§5.5) 8 %; and where bursts go through at far more than the target, and no queue was seen for a while,
+/// by how much more that is, within these bounds.
 const GROWTH_SLOW: f64 = 0.08;
-const GROWTH_FAST: f64 = 0.7;
+const GROWTH_FAST: (f64, f64) = (0.7, 3.0);
 /// And at least half a datagram in the time that an answer takes (§5.5), in bits a second in a second.
 const GROWTH_LEAST_BPS: f64 = 40_000.0;
 /// Bursts go through at this multiple of the target: there is room.
 const ROOM: f64 = 1.3;
-/// Share of what the first bursts went through at that the target begins with: sound and headers want the rest.
-const START_OF_TRAIN: f64 = 0.75;
+/// Share of what bursts go through at that the target begins with, and may always grow to: sound and headers want the rest.
+const SHARE_OF_TRAIN: f64 = 0.75;
 /// So long after a retreat growth is slow.
 const CAUTION: Duration = Duration::from_secs(1);
 /// Growth stops this far above what arrives (§5.5): who sends little learns little.
@@ -50,11 +51,11 @@ pub(super) struct Control {
 }
 
 impl Control {
-    pub(super) fn new(now: Instant, remembered_bps: Option<u64>) -> Control {
+    pub(super) fn new(now: Instant) -> Control {
         Control {
-            target_bps: remembered_bps.unwrap_or(START_BPS).clamp(TARGET_LEAST_BPS, TARGET_MOST_BPS) as f64,
+            target_bps: START_BPS as f64,
             drain_bps: None,
-            is_starting: remembered_bps.is_none(),
+            is_starting: true,
             retreated_at: None,
             updated_at: now,
             reports: Deque::new(),
@@ -108,16 +109,16 @@ impl Control {
     fn grow(&mut self, passed_s: f64, outcome: &Outcome, arrived_bps: Option<f64>, since_retreat: Option<Duration>) {
         let train_bps = outcome.train_bps.map_or(0.0, |bps| bps as f64);
         if self.is_starting {
-            self.target_bps = self.target_bps.max(train_bps * START_OF_TRAIN);
+            self.target_bps = self.target_bps.max(train_bps * SHARE_OF_TRAIN);
         }
         let is_calm = since_retreat.is_none_or(|passed| passed > CAUTION);
         let has_room = train_bps > self.target_bps * ROOM;
         let growth = match (has_room, outcome.loss > LOSS_CALM) {
-            (true, false) if is_calm => GROWTH_FAST,
+            (true, false) if is_calm => (train_bps / self.target_bps - 1.0).clamp(GROWTH_FAST.0, GROWTH_FAST.1),
             (false, true) => return,
             _ => GROWTH_SLOW,
         };
-        let most = arrived_bps.unwrap_or(0.0) * ARRIVED_MOST;
+        let most = (arrived_bps.unwrap_or(0.0) * ARRIVED_MOST).max(train_bps * SHARE_OF_TRAIN);
         let grown = self.target_bps + (self.target_bps * growth).max(GROWTH_LEAST_BPS) * passed_s;
         self.target_bps = grown.min(most).max(self.target_bps);
     }

@@ -24,7 +24,7 @@ const FORGET_S: f64 = 15.0;
 /// Reports in a row that must agree: one may be a hiccup.
 const AGREE: u32 = 2;
 /// Reports in a row after which the queue is not ours: we have sent next to nothing for a second.
-const OTHERS: u32 = 20;
+const OTHERS: u32 = 16;
 /// The least delay is that of this and the period before: a route that became longer is known within a minute.
 const BASE_PERIOD: Duration = Duration::from_secs(20);
 
@@ -93,6 +93,14 @@ impl Detector {
         let passed_s = self.concluded_at.map_or(0.0, |at| now.since(at).as_secs_f64().min(0.2));
         self.concluded_at = Some(now);
         self.adapt(queue_ms, passed_s);
+        if self.over >= OTHERS {
+            // Nothing that we left unsent made it shorter: it is somebody else's, or the route.
+            let least_ms = self.points.iter().map(|point| point.1).fold(queue_ms, f64::min);
+            let base_us = self.base_us[0].min(self.base_us[1]);
+            self.base_us = [i64::MAX, base_us.saturating_add((least_ms * 1e3) as i64)];
+            self.points.clear();
+            self.over = 0;
+        }
         let signal = match self.over {
             AGREE.. => Signal::Over,
             _ if slope < -SLOPE_OVER && queue_ms > noise_ms => Signal::Under,

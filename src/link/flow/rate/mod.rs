@@ -5,7 +5,7 @@
 //! what arrived ([`control`]), and loss as the second signal, of which the first 2 % mean nothing and the first 10 % no
 //! retreat. What differs from the draft, and why, stands at its place.
 //!
-//! Whatever a peer reports, the target stays between [`TARGET_LEAST_BPS`] and [`TARGET_MOST_BPS`], an arrival counts once
+//! Whatever a peer reports, the target stays within `control`'s bounds, an arrival counts once
 //! and only for what was sent, and the memory is that of [`SENT_MAX`] fragments.
 
 mod control;
@@ -15,7 +15,6 @@ mod train;
 use crate::time::{Duration, Instant, Unwrap32};
 use crate::wire::Feedback;
 use control::Control;
-pub(super) use control::{TARGET_LEAST_BPS, TARGET_MOST_BPS};
 use detector::Detector;
 use train::Train;
 
@@ -104,15 +103,15 @@ pub(super) struct Rate {
 }
 
 impl Rate {
-    /// On a path of which nothing is known but, perhaps, what it carried a while ago.
-    pub(super) fn new(now: Instant, remembered_bps: Option<u64>) -> Rate {
+    /// On a path of which nothing is known.
+    pub(super) fn new(now: Instant) -> Rate {
         Rate {
             sent: vec![Sent::default(); SENT_MAX].into_boxed_slice(),
             arrivals: Unwrap32::new(),
             detector: Detector::default(),
             train: Train::default(),
             losses: Losses::default(),
-            control: Control::new(now, remembered_bps),
+            control: Control::new(now),
             queue: Duration::ZERO,
         }
     }
@@ -122,7 +121,7 @@ impl Rate {
         self.detector = Detector::default();
         self.train = Train::default();
         self.losses = Losses::default();
-        self.control = Control::new(now, None);
+        self.control = Control::new(now);
         self.sent.iter_mut().for_each(|sent| sent.bytes = 0);
     }
 
@@ -160,7 +159,6 @@ impl Rate {
         self.queue = queue;
         let outcome = Outcome { bytes, loss, train_bps: self.train.conclude(), signal, queue, allowed };
         self.control.handle_outcome(now, &outcome);
-        #[cfg(feature = "trace")] eprintln!("T {:.2} {:?} q {} al {} loss {:.2} train {:?} target {} pace {:?}", now.as_nanos() as f64/1e9, outcome.signal, outcome.queue.as_millis(), outcome.allowed.as_millis(), outcome.loss, outcome.train_bps.map(|t| t/1000), self.target_bps()/1000, self.pace_bps().map(|t| t/1000));
     }
 
     /// Bits a second that video may have, headers and repeats among them.

@@ -211,8 +211,6 @@ pub(crate) struct Station {
     pub bytes: u64,
 }
 
-/// Of what the flow says that the path carries, what the encoder aims at; headers and key frames want the rest.
-const ENCODED_PERCENT: u64 = 80;
 /// What the socket of a station that does not run holds: Linux's default, charged 2,304 bytes for each datagram.
 const SOCKET_BYTES: usize = 212_992;
 
@@ -245,7 +243,7 @@ impl Station {
 
     /// The bytes that the next of the camera's frames may have; `None` where it is left out.
     fn budget(&mut self) -> Option<usize> {
-        let bits_per_second = self.flow.report().target_bps * ENCODED_PERCENT / 100;
+        let bits_per_second = u64::from(self.flow.picture_bps());
         let wanted = self.frame_bytes as u64 * 8 * 30;
         // JPEG images cannot be made smaller here, only rarer.
         let rate_millihertz = match (self.codec, bits_per_second) {

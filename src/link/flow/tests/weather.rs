@@ -91,7 +91,10 @@ fn the_picture_fares_in_every_weather_as_it_was_reviewed() {
         line("3 Mbit/s", &call(narrow(3_000_000, 200), 30, still)),
         line("1 Mbit/s", &call(narrow(1_000_000, 200), 30, still)),
         line("1 Mbit/s, 5 % loss", &call(Path { loss: 0.05, ..narrow(1_000_000, 200) }, 30, still)),
-        line("1 Mbit/s, jitter of 10 ± 10 ms", &call(Path { jitter: Duration::from_millis(20), ..narrow(1_000_000, 200) }, 30, still)),
+        line(
+            "1 Mbit/s, jitter of 10 ± 10 ms",
+            &call(Path { jitter: Duration::from_millis(20), ..narrow(1_000_000, 200) }, 30, still),
+        ),
         line("300 kbit/s", &call(narrow(300_000, 200), 30, still)),
         line("2, 0.5, 2 Mbit/s, 10 s each", &call(narrow(2_000_000, 200), 30, steps)),
         line("cut to half after 10 s", &call(path(), 30, half)),
@@ -107,25 +110,4 @@ fn the_picture_fares_in_every_weather_as_it_was_reviewed() {
         std::fs::write(golden, &table).unwrap();
     }
     assert_eq!(table, include_str!("weather.txt"));
-}
-
-#[cfg(feature = "trace")]
-#[test]
-fn trace() {
-    let mut world = World::new(1, Network::even(path()));
-    let which = std::env::var("WHICH").unwrap();
-    world.stations[0].talks = true;
-    world.stations[1].frame_bytes = 0;
-    if which == "300" { world.network.paths[0] = narrow(300_000, 200); }
-    if which == "loss" { world.network.paths[0] = Path { loss: 0.05, ..narrow(1_000_000, 200) }; }
-    for second in 0..16 {
-        if which == "half" && second == 10 { world.network.paths[0].rate = Some((1_200_000, 60_000)); }
-        for _ in 0..20 {
-        let n = world.stations[1].shown.len();
-        world.run(Duration::from_millis(50));
-        let c = world.stations[0].flow.report().counts;
-        for shown in &world.stations[1].shown[n..] { eprintln!("   shown {} age {}", shown.number, shown.age.as_millis()); }
-        eprintln!("W {:?} sent {} refused {} held {} unsent {} wanted {} lossout {:.2}", world.now.as_micros()/1000, c.frames_sent, c.frames_refused, c.frames_held, c.frames_unsent, c.key_frames_wanted, world.stations[0].flow.report().loss_out);
-        }
-    }
 }
