@@ -1,7 +1,7 @@
 //! When video fragments arrived, as the sender is told every 50 ms, and the loss that both make of it.
 //!
-//! A delay-gradient rate controller (the sender's) will want exactly this: for each fragment when it left, which the
-//! sender knows, and when it arrived.
+//! The sender's rate controller wants exactly this: for each fragment when it left, which the sender knows, and when it
+//! arrived.
 
 use crate::time::{Duration, Instant};
 use crate::wire::{Feedback, U16s};

@@ -6,7 +6,10 @@
 //!
 //! What is beyond the burst leaves at 200 Mbit/s in steps of 16 datagrams, as many as go out in one call, one every 0.8 ms: the 132 datagrams of a
 //! 150 kB JPEG are gone in under 5 ms, an eighth of a frame's time, and the receiver has its whole buffer's time to
-//! wake. A rate controller will lower the rate to what the path carries.
+//! wake.
+//!
+//! Where bursts turn out to go through more slowly, the pace is a small multiple of that, and the burst shrinks with it: a
+//! key frame must not stand as a queue before the path, nor be dropped by it, and sound finds its way between its parts.
 
 use crate::time::{Duration, Instant};
 

@@ -16,15 +16,15 @@ const SLOPE_OVER: f64 = 0.05;
 /// A queue below this is noise: one datagram at 1 Mbit/s is 10 ms.
 const QUEUE_NOISE: Duration = Duration::from_millis(12);
 /// The queue that may stand: the adaptive threshold of §5.4, and its bounds. At the most a frame is still shown in time.
-const ALLOWED: (Duration, Duration) = (Duration::from_millis(40), Duration::from_millis(250));
-/// How fast it follows a queue that others keep full, and how slowly it forgets: seconds. A controller that insisted on
-/// an empty queue would give way to every download (§5.4).
-const FOLLOW_S: f64 = 3.0;
+const ALLOWED: (Duration, Duration) = (Duration::from_millis(40), Duration::from_millis(120));
+/// What it rises by when a queue proves to be others', and how slowly that is forgotten: seconds.
+const RELENT: f64 = 1.5;
 const FORGET_S: f64 = 15.0;
 /// Reports in a row that must agree: one may be a hiccup.
 const AGREE: u32 = 2;
-/// Reports in a row after which the queue is not ours: we have sent next to nothing for a second.
-const OTHERS: u32 = 16;
+/// Reports in a row after which a queue is not ours: 0.9 s, or more where little is sent and so little reported, in which
+/// next to nothing was sent. A queue of ours of 200 ms is gone by then, even at 300 kbit/s.
+const OTHERS: u32 = 18;
 /// The least delay is that of this and the period before: a route that became longer is known within a minute.
 const BASE_PERIOD: Duration = Duration::from_secs(20);
 
@@ -51,7 +51,9 @@ pub(super) struct Detector {
     points: Deque<(f64, f64), POINTS>,
     allowed_ms: f64,
     concluded_at: Option<Instant>,
+    /// Reports in a row in which it was over, and in which the queue was too long.
     over: u32,
+    high: u32,
 }
 
 impl Default for Detector {
@@ -64,6 +66,7 @@ impl Default for Detector {
             allowed_ms: ALLOWED.0.as_secs_f64() * 1e3,
             concluded_at: None,
             over: 0,
+            high: 0,
         }
     }
 }
@@ -90,17 +93,8 @@ impl Detector {
         let grows = slope > SLOPE_OVER * self.allowed_ms / 40.0 && queue_ms > noise_ms.max(self.allowed_ms / 2.0);
         let stands = queue_ms > self.allowed_ms && slope > -SLOPE_OVER;
         self.over = if grows || stands { self.over + 1 } else { 0 };
-        let passed_s = self.concluded_at.map_or(0.0, |at| now.since(at).as_secs_f64().min(0.2));
-        self.concluded_at = Some(now);
-        self.adapt(queue_ms, passed_s);
-        if self.over >= OTHERS {
-            // Nothing that we left unsent made it shorter: it is somebody else's, or the route.
-            let least_ms = self.points.iter().map(|point| point.1).fold(queue_ms, f64::min);
-            let base_us = self.base_us[0].min(self.base_us[1]);
-            self.base_us = [i64::MAX, base_us.saturating_add((least_ms * 1e3) as i64)];
-            self.points.clear();
-            self.over = 0;
-        }
+        self.high = if queue_ms > self.allowed_ms { self.high + 1 } else { 0 };
+        self.adapt(now, queue_ms);
         let signal = match self.over {
             AGREE.. => Signal::Over,
             _ if slope < -SLOPE_OVER && queue_ms > noise_ms => Signal::Under,
@@ -120,14 +114,22 @@ impl Detector {
         (delay_us.saturating_sub(base_us) as f64 / 1e3).clamp(0.0, 10_000.0)
     }
 
-    fn adapt(&mut self, queue_ms: f64, passed_s: f64) {
-        let over = queue_ms > self.allowed_ms;
-        if over && self.over < OTHERS {
+    /// The threshold of §5.4: a controller that insisted on an empty queue would give way to every download.
+    fn adapt(&mut self, now: Instant, queue_ms: f64) {
+        let [least, most] = [ALLOWED.0, ALLOWED.1].map(|bound| bound.as_secs_f64() * 1e3);
+        let passed_s = self.concluded_at.map_or(0.0, |at| now.since(at).as_secs_f64().min(0.2));
+        self.concluded_at = Some(now);
+        if self.high < OTHERS {
+            self.allowed_ms -= (self.allowed_ms - least) * passed_s / FORGET_S;
             return;
         }
-        let step = (queue_ms - self.allowed_ms) * passed_s / if over { FOLLOW_S } else { FORGET_S };
-        let [least, most] = [ALLOWED.0, ALLOWED.1].map(|bound| bound.as_secs_f64() * 1e3);
-        self.allowed_ms = (self.allowed_ms + step).clamp(least, most);
+        // Nothing that we left unsent made it shorter: it is somebody else's, or the route.
+        self.allowed_ms = (self.allowed_ms * RELENT).min(most);
+        let least_ms = self.points.iter().map(|point| point.1).fold(queue_ms, f64::min);
+        let base_us = self.base_us[0].min(self.base_us[1]);
+        self.base_us = [i64::MAX, base_us.saturating_add((least_ms * 1e3) as i64)];
+        self.points.clear();
+        (self.over, self.high) = (0, 0);
     }
 }
 
