@@ -5,7 +5,7 @@ use crate::media::{Limit, Size};
 use crate::time::{Duration, Instant};
 
 /// Fewer bits than this share of what a step's pictures would have show as blocks: smaller and fewer ones look better.
-const POOR_PERCENT: u64 = 50;
+const POOR_PERCENT: u64 = 40;
 /// More bits than this share of what the next better step's would have are enough for it.
 const RICH_PERCENT: u64 = 80;
 /// So long it must be too narrow for a step down. A call begins with few bits, until its first pictures have measured
