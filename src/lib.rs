@@ -27,7 +27,7 @@
 //! |---|---|---|
 //! | [`time`] | `Instant`, 32-bit unwrapping, what is said seldom | – |
 //! | [`media`] | what flows: pictures, encoded frames, sound packets, quality `Level`, `Limit` | time |
-//! | [`load`] | what the board can bear: steps down by heat and work, and up again | media, time |
+//! | [`load`] | what the board can bear, and what a narrow network leaves: steps down, and up again | media, time |
 //! | [`ring`] | `pool` (leases), `fifo`, `mailbox` | – |
 //! | [`stats`] | counters, latency histograms | time |
 //! | [`codec`] | `h264`, `mjpeg`, `deflate`, `opus`, pixel conversion and scaling | media, time |

@@ -51,26 +51,27 @@ impl Limit {
     }
 }
 
-/// Who limits what is sent. **This is the one place where limits meet**; what is to limit pictures too (a rate controller)
-/// becomes a field here.
+/// Who limits what is sent. **This is the one place where limits meet.**
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// What this board can bear to make.
     pub load: Limit,
     /// What those who get it can bear to take.
     pub peers: Limit,
+    /// What the narrowest path to them carries.
+    pub network: Limit,
 }
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits { load: Limit::NONE, peers: Limit::NONE }
+        Limits { load: Limit::NONE, peers: Limit::NONE, network: Limit::NONE }
     }
 }
 
 impl Limits {
     /// What holds.
     pub fn lowest(&self) -> Limit {
-        self.load.lower(self.peers)
+        self.load.lower(self.peers).lower(self.network)
     }
 }
 

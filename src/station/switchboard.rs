@@ -18,8 +18,8 @@ use crate::device::screen::ScreenSpec;
 use crate::identity::system_random;
 use crate::link::flow::{Flow, FlowConfig};
 use crate::link::{self, Endpoint, LinkId, MAX_DATAGRAM, Trust};
-use crate::load::Change;
-use crate::media::{Limit, Limits, Size, VideoCodec};
+use crate::load::{Change, Narrowing, Whole};
+use crate::media::{EncodedFrame, Limit, Limits, Size, VideoCodec};
 use crate::stage::{Health, State};
 use crate::sys::wake::Wake;
 use crate::sys::{clock, poll};
@@ -86,6 +86,9 @@ pub(super) struct Switchboard {
     logged: [(u64, Seldom); 4],
     /// What is left of what was configured, and why.
     limits: Limits,
+    narrowing: Narrowing,
+    /// The mean of what a picture that left had, where its encoder aims at no bitrate: bits.
+    picture_bits: Option<u32>,
     pub loads: Loads,
     transmit: Vec<u8>,
 }
@@ -125,6 +128,8 @@ impl Switchboard {
             received: None,
             logged: Default::default(),
             limits: Limits::default(),
+            narrowing: Narrowing::default(),
+            picture_bits: None,
             loads: Loads::new(now, gauge),
             transmit: vec![0; TRANSMIT_BYTES],
         })
@@ -164,8 +169,38 @@ impl Switchboard {
         self.routes = routes;
     }
 
+    /// Takes in how large pictures are whose encoder aims at no bitrate.
+    fn note_picture(&mut self, frame: &EncodedFrame) {
+        let bits = (frame.data.len() * 8).min(u32::MAX as usize) as u32;
+        self.picture_bits = match frame.codec {
+            VideoCodec::H264 => None,
+            // About the last eight count.
+            VideoCodec::Mjpeg | VideoCodec::Deflate => {
+                Some(self.picture_bits.map_or(bits, |mean| mean - mean / 8 + bits / 8))
+            }
+        };
+    }
+
+    /// Has the pictures follow what the narrowest path to those who get them carries.
+    fn follow_network(&mut self, now: Instant) {
+        let endpoint = &mut self.endpoint;
+        let carried =
+            self.routes.picture_to.iter().filter_map(|link| Some(endpoint.payloads(*link)?.picture_bps())).min();
+        let network = match (carried, self.stages.stats.compress.unlimited()) {
+            (Some(carried_bps), Some((size, rate_millihertz))) => {
+                let bitrate_bps = self.media.bitrate_for(size);
+                let whole = Whole { size, rate_millihertz, bitrate_bps, picture_bits: self.picture_bits };
+                self.narrowing.limit(now, carried_bps, &whole)
+            }
+            (Some(carried_bps), None) => Limit { bitrate_bps: carried_bps, ..Limit::NONE },
+            (None, _) => Limit::NONE,
+        };
+        self.set_limits(Limits { network, ..self.limits });
+    }
+
     /// From the rings to the links.
     pub fn send_media(&mut self, now: Instant) {
+        self.follow_network(now);
         while let Some(packet) = self.stages.spoken.take() {
             for link in &self.routes.sound_to {
                 if let Some(flow) = self.endpoint.payloads(*link) {
@@ -178,6 +213,7 @@ impl Switchboard {
                 self.sent = Some((frame.codec, size));
                 self.set_bitrate();
             }
+            self.note_picture(&frame);
             for link in &self.routes.picture_to {
                 if let Some(flow) = self.endpoint.payloads(*link) {
                     flow.send_frame(now, &frame);
@@ -197,17 +233,22 @@ impl Switchboard {
         let load = self.stages.stats.compress.unlimited().map_or(Limit::NONE, |(size, rate_millihertz)| {
             self.loads.limit(size, rate_millihertz, self.media.bitrate_for(size))
         });
-        let limits = Limits { load, peers };
+        self.set_limits(Limits { load, peers, ..self.limits });
+        changes
+    }
+
+    fn set_limits(&mut self, limits: Limits) {
         if limits != self.limits {
             self.limits = limits;
             self.stages.knobs.set_limit(limits.lowest());
             self.set_bitrate();
         }
-        changes
     }
 
     fn set_bitrate(&self) {
-        let Some((_, size)) = self.sent else { return };
+        // Until the first picture tells its true size.
+        let expected = || self.media.level.scaled(self.media.size.unwrap_or(Size::new(640, 480)));
+        let size = self.sent.map_or_else(expected, |(_, size)| size);
         self.stages.knobs.set_bitrate(self.limits.lowest().of_bitrate(self.media.bitrate_for(size)));
     }
 

@@ -1,7 +1,7 @@
 //! When video fragments arrived, as the sender is told every 50 ms, and the loss that both make of it.
 //!
-//! A delay-gradient rate controller (the sender's) will want exactly this: for each fragment when it left, which the
-//! sender knows, and when it arrived.
+//! The sender's rate controller wants exactly this: for each fragment when it left, which the sender knows, and when it
+//! arrived.
 
 use crate::time::{Duration, Instant};
 use crate::wire::{Feedback, U16s};
@@ -29,13 +29,14 @@ pub(super) struct Loss {
 const INTERVAL_MIN: u32 = 4;
 
 impl Loss {
-    /// The totals (modulo 2³²) are now these.
-    pub(super) fn update(&mut self, expected: u32, received: u32) {
+    /// The totals (modulo 2³²) are now these; the share that was lost since they were told last, if that can be said.
+    pub(super) fn update(&mut self, expected: u32, received: u32) -> Option<f32> {
         let lost = lost((self.expected, self.received), (expected, received));
         (self.expected, self.received) = (expected, received);
-        let Some(lost) = lost else { return };
+        let lost = lost?;
         let share = self.share.map_or(lost, |share| share + (lost - share) * LOSS_WEIGHT);
         self.share = Some(share.max(0.0));
+        Some(lost)
     }
 
     /// The share lost since this was asked last, which is then the whole figure; `None` where too little is known.

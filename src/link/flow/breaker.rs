@@ -1,5 +1,5 @@
 //! What keeps a path that cannot carry the stream from being filled for ever: a circuit breaker (in the spirit of
-//! RFC 8083), not rate control, which is to act long before it.
+//! RFC 8083), not rate control (`rate`), which acts long before it.
 //!
 //! A queue that is always full loses a part of every frame, and repairs only add to it: no picture would come through at
 //! all. So when a quarter and more is lost, a key frame is followed by a pause, in which the queue drains and the next

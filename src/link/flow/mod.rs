@@ -16,7 +16,7 @@
 //! - Times that come out are in our clock: the peer's are translated by the offset that pings measure.
 //!
 //! `PROTOCOL.md` in the folder above is the specification. Inside: `clock` (offset and round trip), `pacer`,
-//! `breaker`, `outgoing` (fragments, history, repeats), `gaps` (what is missing), `frames` (assembly and order),
+//! `rate` (what the path carries), `breaker`, `outgoing` (fragments, history, repeats), `gaps` (what is missing), `frames` (assembly and order),
 //! `arrivals` (feedback), `sound`, `channel` (control); `receive` and `transmit` are the two directions of a payload.
 
 mod arrivals;
@@ -28,6 +28,7 @@ mod fuzz;
 mod gaps;
 mod outgoing;
 mod pacer;
+mod rate;
 mod receive;
 mod report;
 mod sound;
@@ -51,6 +52,7 @@ use frames::Frames;
 use gaps::Gaps;
 use outgoing::Outgoing;
 use pacer::Pacer;
+use rate::Rate;
 use sound::{SoundIn, SoundOut};
 use std::collections::VecDeque;
 
@@ -66,13 +68,17 @@ const KEY_WANTED_PAUSE: Duration = Duration::from_millis(100);
 /// out every 10 ms, so this saves 6 ms at most in a call with sound, and the time to the next frame in one without.
 const TAIL_PROBE_PAUSE: Duration = Duration::from_millis(4);
 
+/// Of what the path carries, what pictures may have: headers, repeats and key frames want the rest.
+const ENCODED_PERCENT: u64 = 80;
+
 /// How a [`Flow`] is set up.
 #[derive(Clone, Debug)]
 pub struct FlowConfig {
     /// How old a frame may be when it is handed out, from its capture. 150 ms: within it a conversation does not
     /// suffer (ITU-T G.114), and over a round trip of 40 ms it leaves time for three repairs.
     pub age_max: Duration,
-    /// What video beyond a burst is sent at, in bits a second. 200 Mbit/s: see the pacer.
+    /// What video beyond a burst is sent at, in bits a second, as long as the path seems to carry it. 200 Mbit/s: see the
+    /// pacer.
     pub pace_bits_per_second: u64,
     /// Bytes a payload may have until the first [`Flow::poll_payload`], whose buffer says it from then on; at most
     /// [`MAX_PAYLOAD`].
@@ -152,6 +158,7 @@ pub struct Flow {
 
     outgoing: Outgoing,
     pacer: Pacer,
+    rate: Rate,
     breaker: Breaker,
     sound_out: SoundOut,
     tail_probe_due: Option<Instant>,
@@ -187,6 +194,7 @@ impl Flow {
             channel: Channel::new(),
             outgoing: Outgoing::new(config.frame_bytes),
             pacer: Pacer::new(now, config.pace_bits_per_second),
+            rate: Rate::new(now),
             breaker: Breaker::default(),
             sound_out: SoundOut::default(),
             tail_probe_due: None,
@@ -265,6 +273,7 @@ impl Flow {
     pub fn path_changed(&mut self, now: Instant) {
         self.clock.path_changed(now);
         self.channel.path_changed();
+        self.rate.path_changed(now);
         self.outgoing.drop_unsent_if_stale(now, &mut self.counts);
         self.sound_out.clear();
         self.key_request_due = None;
@@ -303,6 +312,12 @@ impl Flow {
         .fold(None, earliest)
     }
 
+    /// Bits a second that the encoder may aim at, so that the path carries its pictures. It follows the peer's reports,
+    /// which come every 50 ms.
+    pub fn picture_bps(&self) -> u32 {
+        (self.rate.target_bps() * ENCODED_PERCENT / 100).min(u32::MAX.into()) as u32
+    }
+
     /// How things stand.
     pub fn report(&self) -> FlowReport {
         FlowReport {
@@ -311,6 +326,7 @@ impl Flow {
             offset_ns: self.clock.offset_ns(),
             loss_in: self.arrivals.loss.share(),
             loss_out: self.loss_out.share(),
+            target_bps: self.rate.target_bps(),
             frozen: self.frozen,
             frozen_since: self.frozen_since,
             counts: self.counts,

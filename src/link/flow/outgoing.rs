@@ -58,6 +58,14 @@ impl OutgoingFrame {
     }
 }
 
+/// A fragment that was written.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Written {
+    pub sequence: u64,
+    /// Not for the first time.
+    pub repeat: bool,
+}
+
 /// The video that leaves.
 #[derive(Debug)]
 pub(super) struct Outgoing {
@@ -247,12 +255,17 @@ impl Outgoing {
         self.frames[frame].fragments.get_mut(index)
     }
 
-    /// Writes the next fragment: first what was asked for again. Returns whether one was written; one that does not
+    /// Writes the next fragment: first what was asked for again. Returns which one was written; one that does not
     /// even fit an empty payload is given up.
-    pub(super) fn write_next(&mut self, now: Instant, writer: &mut PayloadWriter<'_>, counts: &mut Counts) -> bool {
+    pub(super) fn write_next(
+        &mut self,
+        now: Instant,
+        writer: &mut PayloadWriter<'_>,
+        counts: &mut Counts,
+    ) -> Option<Written> {
         while let Some(&sequence) = self.resend.front() {
             match self.write(now, sequence, true, writer) {
-                Some(false) if !writer.is_empty() => return false,
+                Some(false) if !writer.is_empty() => return None,
                 written => {
                     self.resend.pop_front();
                     if let Some(fragment) = self.fragment_mut(sequence) {
@@ -260,27 +273,27 @@ impl Outgoing {
                     }
                     if written == Some(true) {
                         counts.fragments_repeated += 1;
-                        return true;
+                        return Some(Written { sequence, repeat: true });
                     }
                 }
             }
         }
         while self.unsent < self.next_sequence {
             match self.write(now, self.unsent, false, writer) {
-                Some(false) if !writer.is_empty() => return false,
+                Some(false) if !writer.is_empty() => return None,
                 written => {
                     self.unsent += 1;
                     if written == Some(true) {
                         counts.fragments_sent += 1;
                         self.credit = CREDIT_MAX.min(self.credit + 1);
-                        return true;
+                        return Some(Written { sequence: self.unsent - 1, repeat: false });
                     }
                     self.broken = true;
                     counts.fragments_unsendable += 1;
                 }
             }
         }
-        false
+        None
     }
 
     /// Writes one fragment; `None` where it is no longer held, false where it does not fit.

@@ -6,7 +6,10 @@
 //!
 //! What is beyond the burst leaves at 200 Mbit/s in steps of 16 datagrams, as many as go out in one call, one every 0.8 ms: the 132 datagrams of a
 //! 150 kB JPEG are gone in under 5 ms, an eighth of a frame's time, and the receiver has its whole buffer's time to
-//! wake. A rate controller will lower the rate to what the path carries.
+//! wake.
+//!
+//! Where bursts turn out to go through more slowly, the pace is a small multiple of that, and the burst shrinks with it: a
+//! key frame must not stand as a queue before the path, nor be dropped by it, and sound finds its way between its parts.
 
 use crate::time::{Duration, Instant};
 
@@ -18,10 +21,16 @@ const STEP_DATAGRAMS: u64 = 16;
 /// What a datagram counts for here: the usual MTU.
 const DATAGRAM_BYTES: u64 = 1_500;
 
+/// A burst is at most what leaves in so long at the pace: on a path that carries little it must not stand there as a queue.
+const BURST_TIME: Duration = Duration::from_millis(5);
+/// The shortest burst.
+const BURST_LEAST: u64 = 2;
+
 /// A leaky bucket in its form as a virtual schedule (ITU-T I.371, GCRA).
 #[derive(Debug)]
 pub(super) struct Pacer {
     bits_per_second: u64,
+    most_bits_per_second: u64,
     /// When all that was sent would have left at the rate.
     drained_at: Instant,
     /// The burst is used up: wait for a step's worth.
@@ -30,7 +39,20 @@ pub(super) struct Pacer {
 
 impl Pacer {
     pub(super) fn new(now: Instant, bits_per_second: u64) -> Pacer {
-        Pacer { bits_per_second: bits_per_second.max(1), drained_at: now, waiting: false }
+        let most_bits_per_second = bits_per_second.max(1);
+        Pacer { bits_per_second: most_bits_per_second, most_bits_per_second, drained_at: now, waiting: false }
+    }
+
+    /// What the path carries allows this pace; `None` where that is not known.
+    pub(super) fn set_rate(&mut self, bits_per_second: Option<u64>) {
+        let most = self.most_bits_per_second;
+        self.bits_per_second = bits_per_second.unwrap_or(most).clamp(1, most);
+    }
+
+    /// Datagrams that may leave at once.
+    fn burst(&self) -> u64 {
+        let by_time = self.bits_per_second * BURST_TIME.as_millis() as u64 / 8_000 / DATAGRAM_BYTES;
+        by_time.clamp(BURST_LEAST, BURST_DATAGRAMS)
     }
 
     /// Whether a datagram may leave now.
@@ -45,7 +67,8 @@ impl Pacer {
 
     /// When the next datagram may leave.
     pub(super) fn permits_at(&self) -> Instant {
-        let allowed = BURST_DATAGRAMS - if self.waiting { STEP_DATAGRAMS } else { 1 };
+        let burst = self.burst();
+        let allowed = burst - if self.waiting { STEP_DATAGRAMS.min(burst / 2) } else { 1 };
         self.drained_at - self.time(allowed * DATAGRAM_BYTES)
     }
 

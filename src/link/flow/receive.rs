@@ -66,6 +66,7 @@ impl Flow {
         self.frames.reset();
         self.arrivals = super::arrivals::Arrivals::new();
         self.loss_out = super::arrivals::Loss::default();
+        self.rate.path_changed(now);
         self.sound_in.forget_sequences();
         self.key_request_due = None;
         self.outgoing.drop_unsent(&mut self.counts);
@@ -78,7 +79,7 @@ impl Flow {
         match item {
             Item::Video(fragment) => self.handle_video(now, fragment),
             Item::Sound(sound) => self.handle_sound(now, sound),
-            Item::Feedback(feedback) => self.handle_feedback(feedback),
+            Item::Feedback(feedback) => self.handle_feedback(now, feedback),
             Item::Nack(ranges) => self.handle_nack(now, *ranges),
             Item::KeyFrameRequest(request) => self.handle_key_frame_request(now, *request),
             Item::Control(segment) => self.handle_control(segment),
@@ -140,9 +141,11 @@ impl Flow {
         self.counts.sound_untaken += u64::from(self.sound_in.push(packet));
     }
 
-    /// The arrival times are for a rate controller, which will stand here; the totals tell the loss.
-    fn handle_feedback(&mut self, feedback: &Feedback<'_>) {
-        self.loss_out.update(feedback.expected, feedback.received);
+    /// The totals tell the loss, the arrival times what the path carries.
+    fn handle_feedback(&mut self, now: Instant, feedback: &Feedback<'_>) {
+        let lost = self.loss_out.update(feedback.expected, feedback.received);
+        self.rate.handle_feedback(now, feedback, self.outgoing.sent_end(), lost);
+        self.pacer.set_rate(self.rate.pace_bps());
     }
 
     fn handle_nack(&mut self, now: Instant, ranges: Ranges<'_>) {
@@ -154,7 +157,7 @@ impl Flow {
     fn handle_key_frame_request(&mut self, now: Instant, request: KeyFrameRequest) {
         let from = self.outgoing.widen_number(request.from);
         // One that left after the peer asked is the answer, unless it should have arrived by now.
-        let patience = KEY_WANTED_PAUSE.max(self.clock.rtt_or_guess() * 2);
+        let patience = KEY_WANTED_PAUSE.max(self.clock.rtt_or_guess() * 2) + self.rate.queue();
         let coming = self.outgoing.last_key().is_some_and(|(key, at)| key >= from && now.since(at) < patience);
         if !coming {
             self.want_key(now);

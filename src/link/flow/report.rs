@@ -15,6 +15,8 @@ pub struct FlowReport {
     pub loss_in: f32,
     /// The same for our fragments, as the peer reports it.
     pub loss_out: f32,
+    /// Bits a second that our video may have, headers and repeats among them, so that the path carries it.
+    pub target_bps: u64,
     /// How long no frame could be shown for want of a key frame, in all, up to the last resumption.
     pub frozen: Duration,
     /// Since when that is so now.

@@ -27,10 +27,12 @@ impl Flow {
         let small = writer.room();
         if self.outgoing.is_waiting()
             && self.pacer.permits(now)
-            && self.outgoing.write_next(now, &mut writer, &mut self.counts)
+            && let Some(written) = self.outgoing.write_next(now, &mut writer, &mut self.counts)
         {
+            let bytes = small - writer.room();
+            self.rate.sent(now, written.sequence, bytes, written.repeat);
             self.tail_probe_due = (self.outgoing.sent_end() > 0).then(|| now + TAIL_PROBE_PAUSE);
-            self.pacer.sent(now, small - writer.room());
+            self.pacer.sent(now, bytes);
         }
         self.put_tail_probe(now, &mut writer);
         writer.finish()

@@ -124,15 +124,15 @@ fn a_path_that_is_slow_by_nature_shows_its_pictures_all_the_same() {
     world.run(SECOND * 10);
     let (fps, p50, _) = world.measure(Instant::from_millis(3_000));
     assert!(fps >= 29.9, "{fps:.2} frames/s, {p50:.1} ms old");
-    // And one that becomes slow.
+    // And one that becomes slow: for a while that passes for a queue, which it is tried to drain.
     world.network.paths[0].delay = ms(600);
-    world.run(SECOND * 4);
+    world.run(SECOND * 6);
     let (fps, p50, _) = world.measure(world.now - SECOND * 2);
     assert!(fps >= 29.5 && p50 > 600.0, "{fps:.2} frames/s, {p50:.1} ms old");
 }
 
 #[test]
-fn on_half_the_rate_that_the_stream_needs_pictures_come_though_nobody_lowers_it() {
+fn a_path_cut_to_half_of_the_streams_rate_is_followed_within_two_seconds() {
     let mut world = World::new(8, clean(10));
     world.run(SECOND * 2);
     world.network.paths[0].rate = Some((1_200_000, 60_000));
@@ -140,14 +140,17 @@ fn on_half_the_rate_that_the_stream_needs_pictures_come_though_nobody_lowers_it(
     let shown = world.stations[1].shown.iter().map(|s| s.at).chain([world.now]);
     let times: Vec<_> = shown.filter(|&at| at > Instant::from_millis(2_000)).collect();
     let longest = times.windows(2).map(|pair| pair[1].since(pair[0])).max().unwrap();
-    assert!(longest <= ms(5_000) && times.len() >= 25, "{} pictures, none for {longest:?}", times.len());
+    assert!(longest <= SECOND, "no picture for {longest:?}");
+    let (fps, _, p95) = world.measure(Instant::from_millis(4_000));
+    assert!(fps >= 25.0 && p95 <= 150.0, "{fps:.2} frames/s, p95 {p95:.1} ms");
     let heard = world.stations[1].sounds.len() as f64 / world.stations[0].flow.report().counts.sound_sent as f64;
-    assert!(heard > 0.9, "{heard:.2} of the sound came through");
+    assert!(heard > 0.99, "{heard:.2} of the sound came through");
     // And as soon as the path carries it again, all is well.
     world.network.paths[0].rate = None;
     world.run(SECOND * 5);
     let (fps, _, p95) = world.measure(world.now - SECOND);
     assert!(fps >= 29.9 && p95 <= 20.0, "{fps:.2} frames/s, p95 {p95:.1} ms");
+    assert!(world.stations[0].flow.picture_bps() > 2_000_000);
 }
 
 #[test]

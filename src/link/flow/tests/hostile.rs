@@ -5,7 +5,7 @@ use crate::link::MAX_PAYLOAD;
 use crate::link::flow::{Flow, FlowConfig, fuzz};
 use crate::media::{EncodedFrame, VideoCodec};
 use crate::time::{Duration, Instant};
-use crate::wire::{Item, PayloadWriter, Range, Ranges, U16s, VideoFragment};
+use crate::wire::{Feedback, Item, PayloadWriter, Range, Ranges, U16s, VideoFragment};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -75,6 +75,37 @@ proptest! {
             bytes.extend(payload);
         }
         fuzz(&bytes);
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_peer_that_lies_of_arrivals_gets_a_rate_within_bounds_and_frames_all_the_same(
+        reports in vec((any::<[u32; 2]>(), 0u32..600, any::<u32>(), vec(any::<u16>(), 0..128), 0u64..200), 0..60),
+    ) {
+        let mut flow = flow();
+        let mut now = Instant::from_millis(1_000);
+        let mut out = [0; MAX_PAYLOAD];
+        for (number, ([expected, received], first, base_us, arrivals, pause_ms)) in reports.into_iter().enumerate() {
+            flow.send_frame(now, &super::network::make_frame(number as u64, None, 8_000, VideoCodec::H264));
+            let mut scratch = [0; 2 * Feedback::ARRIVALS_MAX];
+            let arrivals = U16s::build(arrivals, &mut scratch);
+            let lie = Feedback { expected, received, first, base_us, arrivals };
+            flow.handle_payload(now, &payload(&[Item::Feedback(lie)]));
+            while flow.poll_payload(now, &mut out).is_some() {}
+            now += Duration::from_millis(pause_ms);
+            flow.handle_timeout(now);
+            while flow.poll_payload(now, &mut out).is_some() {}
+            prop_assert!((40_000..=200_000_000).contains(&flow.picture_bps()));
+            prop_assert!(flow.poll_timeout().is_none_or(|due| due > now));
+        }
+        // Whatever it said: the slowest pace lets a small frame through before it is stale.
+        let before = flow.report().counts.fragments_sent;
+        now += Duration::from_secs(1);
+        flow.handle_timeout(now);
+        flow.send_frame(now, &super::network::make_frame(1_000, None, 500, VideoCodec::Mjpeg));
+        while flow.poll_payload(now, &mut out).is_some() {}
+        prop_assert!(flow.report().counts.fragments_sent > before);
     }
 }
 

@@ -8,5 +8,6 @@ mod control;
 mod hostile;
 mod network;
 mod table;
+mod weather;
 
-pub(super) use network::{Network, Path, World};
+pub(super) use network::{Download, Network, Path, World};

@@ -2,7 +2,7 @@
 
 use crate::link::MAX_PAYLOAD;
 use crate::link::flow::{Flow, FlowConfig, FlowEvent};
-use crate::media::{EncodedFrame, Size, SoundPacket, VideoCodec};
+use crate::media::{EncodedFrame, Size, SoundPacket, Thinning, VideoCodec};
 use crate::time::{Duration, Instant, earliest};
 use std::collections::{BTreeMap, VecDeque};
 
@@ -39,12 +39,14 @@ pub(crate) struct Path {
     /// Mean length of a run of losses, in datagrams; 1 for independent ones.
     pub burst: f64,
     pub duplicated: f64,
+    /// Share that takes `delay` twice, and arrives behind what left later.
+    pub strayed: f64,
     /// Bits a second, and the queue before it in bytes; what does not fit is lost.
     pub rate: Option<(u64, u64)>,
     /// Nothing passes.
     pub cut: bool,
-    in_burst: bool,
-    free_at: Instant,
+    pub in_burst: bool,
+    pub free_at: Instant,
 }
 
 impl Path {
@@ -55,6 +57,7 @@ impl Path {
             loss: 0.0,
             burst: 1.0,
             duplicated: 0.0,
+            strayed: 0.0,
             rate: None,
             cut: false,
             in_burst: false,
@@ -87,9 +90,70 @@ impl Path {
             self.free_at = self.free_at.max(now) + Duration::from_nanos((bytes as u64 + 60) * 8_000_000_000 / rate);
             leaves = self.free_at;
         }
+        if self.strayed > 0.0 && dice.share() < self.strayed {
+            leaves += self.delay;
+        }
         let copies = if dice.share() < self.duplicated { 2 } else { 1 };
         let jitter = self.jitter.as_nanos() as u64;
         (0..copies).map(|_| leaves + self.delay + Duration::from_nanos(dice.below(jitter + 1))).collect()
+    }
+}
+
+/// Somebody else's download through the same queue: TCP's slow start, additive increase and multiplicative decrease
+/// (RFC 5681), without its finer points.
+#[derive(Clone, Debug)]
+pub(crate) struct Download {
+    /// Packets of 1,500 bytes: the window, where slow start ends, and those under way.
+    window: f64,
+    threshold: f64,
+    under_way: u64,
+    /// Acknowledgements on their way, and losses that show when those after them arrive.
+    echoes: BTreeMap<(Instant, u64), bool>,
+    sent: u64,
+    /// A window is halved once for all that was lost of it.
+    forgiven_until: u64,
+    pub arrived_bytes: u64,
+}
+
+impl Download {
+    pub(crate) fn new() -> Download {
+        Download {
+            window: 10.0,
+            threshold: f64::MAX,
+            under_way: 0,
+            echoes: BTreeMap::new(),
+            sent: 0,
+            forgiven_until: 0,
+            arrived_bytes: 0,
+        }
+    }
+
+    /// What is due happens; what the window lets leave goes onto the path.
+    fn turn(&mut self, now: Instant, path: &mut Path, dice: &mut Dice) {
+        while let Some(echo) = self.echoes.first_entry().filter(|echo| echo.key().0 <= now) {
+            let ((_, number), arrived) = echo.remove_entry();
+            self.under_way -= 1;
+            if arrived {
+                self.arrived_bytes += 1_500;
+                self.window += if self.window < self.threshold { 1.0 } else { 1.0 / self.window };
+            } else if number >= self.forgiven_until {
+                self.window = (self.window / 2.0).max(2.0);
+                (self.threshold, self.forgiven_until) = (self.window, self.sent);
+            }
+        }
+        while (self.under_way as f64) < self.window {
+            let back = path.delay;
+            let echo = match path.carry(now, 1_440, dice).first() {
+                Some(&at) => (at + back, true),
+                None => (path.free_at.max(now) + back * 2, false),
+            };
+            self.echoes.insert((echo.0, self.sent), echo.1);
+            (self.sent, self.under_way) = (self.sent + 1, self.under_way + 1);
+        }
+    }
+
+    fn due(&self) -> Option<Instant> {
+        self.echoes.keys().next().map(|echo| echo.0)
     }
 }
 
@@ -126,6 +190,8 @@ pub(crate) struct Station {
     /// Frames: 0 for no camera.
     pub frame_bytes: usize,
     pub codec: VideoCodec,
+    /// Of the camera's frames, those that go to the encoder.
+    thinning: Thinning,
     pub talks: bool,
     /// Does not run: what arrives waits in its socket.
     pub frozen: bool,
@@ -138,7 +204,8 @@ pub(crate) struct Station {
     encoded: u64,
     last_shown: Option<u64>,
     periods: u32,
-    captured: BTreeMap<u64, Instant>,
+    /// When each frame was captured, and its usual size.
+    captured: BTreeMap<u64, (Instant, usize)>,
     wakes_at: Option<Instant>,
     pub datagrams: u64,
     pub bytes: u64,
@@ -155,6 +222,7 @@ impl Station {
             drift_ppm: 0.0,
             frame_bytes: 8_333,
             codec: VideoCodec::H264,
+            thinning: Thinning::default(),
             talks: true,
             frozen: false,
             shown: Vec::new(),
@@ -171,6 +239,26 @@ impl Station {
             datagrams: 0,
             bytes: 0,
         }
+    }
+
+    /// The bytes that the next of the camera's frames may have; `None` where it is left out.
+    fn budget(&mut self) -> Option<usize> {
+        let bits_per_second = u64::from(self.flow.picture_bps());
+        let wanted = self.frame_bytes as u64 * 8 * 30;
+        // JPEG images cannot be made smaller here, only rarer.
+        let rate_millihertz = match (self.codec, bits_per_second) {
+            (VideoCodec::Mjpeg, _) => (30_000 * bits_per_second / wanted).min(30_000) as u32,
+            (_, ..120_000) => 5_000,
+            (_, ..240_000) => 10_000,
+            (_, ..400_000) => 15_000,
+            _ => 30_000,
+        };
+        let rate_millihertz = rate_millihertz.max(2_000);
+        if !self.thinning.admits(30_000, rate_millihertz) {
+            return None;
+        }
+        let fitting = bits_per_second * 1_000 / 8 / u64::from(rate_millihertz);
+        Some(if self.codec == VideoCodec::Mjpeg { self.frame_bytes } else { self.frame_bytes.min(fitting as usize) })
     }
 
     /// The world's time on this station's clock.
@@ -217,6 +305,8 @@ pub(crate) struct World {
     pub now: Instant,
     pub stations: [Station; 2],
     pub network: Network,
+    /// Shares the way from station 0 to station 1.
+    pub download: Option<Download>,
     dice: Dice,
     /// By arrival; the second number keeps equal times apart.
     flying: BTreeMap<(Instant, u64), (usize, Vec<u8>)>,
@@ -240,6 +330,7 @@ impl World {
             now: Instant::ZERO,
             stations,
             network,
+            download: None,
             dice,
             flying: BTreeMap::new(),
             sent: 0,
@@ -259,6 +350,7 @@ impl World {
             let next = [Some(self.next_frame), Some(self.next_sound), self.flying.keys().next().map(|key| key.0)]
                 .into_iter()
                 .chain(self.stations.iter().map(|s| s.wakes_at))
+                .chain([self.download.as_ref().and_then(Download::due)])
                 .fold(None, earliest);
             let Some(next) = next.filter(|&next| next <= end) else { break };
             self.now = self.now.max(next);
@@ -269,6 +361,9 @@ impl World {
 
     /// All that is due by now, but for the stations' own turns.
     fn happen(&mut self) {
+        if let Some(download) = &mut self.download {
+            download.turn(self.now, &mut self.network.paths[0], &mut self.dice);
+        }
         while let Some(entry) = self.flying.first_entry().filter(|e| e.key().0 <= self.now) {
             let (to, datagram) = entry.remove();
             let station = &mut self.stations[to];
@@ -294,13 +389,14 @@ impl World {
         if s.frame_bytes == 0 || s.frozen {
             return;
         }
+        let Some(frame_bytes) = s.budget() else { return };
         let key = s.key_wanted || s.codec == VideoCodec::Mjpeg;
         s.key_wanted = false;
         let before = s.encoded.checked_sub(1).filter(|_| !key);
-        let mut frame = make_frame(s.encoded, before, s.frame_bytes, s.codec);
+        let mut frame = make_frame(s.encoded, before, frame_bytes, s.codec);
         let captured = world - ENCODING;
         (frame.captured_at, frame.ready_at) = (s.local(captured), s.local(world));
-        s.captured.insert(s.encoded, captured);
+        s.captured.insert(s.encoded, (captured, frame_bytes));
         s.encoded += 1;
         let now = s.local(world);
         s.flow.send_frame(now, &frame);
@@ -376,13 +472,13 @@ impl World {
 fn check_frame(frame: &EncodedFrame, last: Option<u64>, far: &Station, world: Instant, here: &Station) -> Shown {
     let word = |at: usize| u64::from_le_bytes(frame.data[at..at + 8].try_into().unwrap());
     let (number, before) = (word(0), Some(word(8)).filter(|&n| n != u64::MAX));
-    let sent = make_frame(number, before, far.frame_bytes, far.codec);
+    let (captured, frame_bytes) = far.captured[&number];
+    let sent = make_frame(number, before, frame_bytes, far.codec);
     assert!(frame.data == sent.data, "frame {number} came out with other bytes");
     assert_eq!(frame.piece_ends, sent.piece_ends);
     assert_eq!((frame.codec, frame.key, frame.size), (sent.codec, sent.key, sent.size));
     assert!(last.is_none_or(|last| number > last), "frame {number} after {last:?}");
     assert!(before.is_none() || before == last, "frame {number} depends on {before:?}, but {last:?} came before it");
-    let captured = far.captured[&number];
     let capture_error_ns = frame.captured_at.signed_since(here.local(captured));
     Shown { number, at: world, age: world.since(captured), capture_error_ns }
 }
