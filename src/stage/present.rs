@@ -9,6 +9,7 @@
 //! goes on.
 
 mod board;
+mod give;
 mod lateness;
 mod stats;
 
@@ -27,6 +28,7 @@ use crate::ring::{Lent, Receiver};
 use crate::sys::poll::{self, Wait};
 use crate::sys::{clock, wake::Wake};
 use crate::time::{Duration, Instant, earliest};
+use give::keep_snapshot;
 use lateness::Lateness;
 use nix::poll::{PollFd, PollFlags};
 use std::io;
@@ -323,44 +325,6 @@ impl Present {
         Ok(true)
     }
 
-    /// Gives the screen a picture with what stands upon it: where it is, if the screen can read it there and nothing has to
-    /// be drawn on it, else as a copy. False for one that cannot be read.
-    fn give(&mut self, frame: Lent<DecodedFrame>, now: Instant) -> Result<bool, Fault> {
-        let Some(screen) = &mut self.screen else { return Ok(false) };
-        let is_plain = self.sheet.is_empty(self.ports.mirror.is_some());
-        let frame = if is_plain && !self.is_snapshot_wanted {
-            match screen.show_in_place(frame, now) {
-                Ok(()) => {
-                    self.ports.stats.in_place.bump();
-                    return Ok(true);
-                }
-                Err(frame) => frame,
-            }
-        } else {
-            frame
-        };
-        let picture = match frame.own() {
-            Some(picture) if is_plain => picture,
-            _ => {
-                let copy = self.scratch.get_or_insert_with(|| Picture::new(frame.size()));
-                if let Err(error) = frame.copy_to(&mut self.converter, copy) {
-                    tracing::debug!("present: {error}");
-                    return Ok(false);
-                }
-                if !is_plain {
-                    self.own = self.ports.mirror.as_mut().and_then(Receiver::take).or(self.own.take());
-                    self.sheet.lay_on(copy, self.own.as_deref());
-                }
-                &*copy
-            }
-        };
-        screen.show(picture, now)?;
-        if core::mem::take(&mut self.is_snapshot_wanted) {
-            keep_snapshot(&self.ports.board, picture, &self.context.net);
-        }
-        Ok(true)
-    }
-
     /// Gives back at once what cannot be shown, so that the decoder has its slots.
     fn pass_over(&mut self) {
         let counter = match &self.screen {
@@ -373,14 +337,6 @@ impl Present {
             counter.bump();
         }
     }
-}
-
-fn keep_snapshot(board: &Board, picture: &Picture, net: &Wake) {
-    let mut notes = board.notes();
-    notes.is_snapshot_wanted = false;
-    notes.snapshot = Some(picture.clone());
-    drop(notes);
-    net.signal();
 }
 
 #[cfg(test)]

@@ -195,56 +195,6 @@ impl Drm {
         Ok(())
     }
 
-    /// Has the display hardware read a decoder's buffer, which lies as `layout` says, where it is. Gives the frame back
-    /// where it cannot.
-    ///
-    /// # Errors
-    /// The frame, unshown.
-    pub fn scan_out(
-        &mut self,
-        frame: Lent<DecodedFrame>,
-        layout: ScanLayout,
-        now: Instant,
-    ) -> Result<(), Lent<DecodedFrame>> {
-        match self.try_scan_out(&frame, layout) {
-            Ok(true) => {
-                self.queued = Some((Content::InPlace { _held: frame }, now + FLIP_TIMEOUT));
-                return Ok(());
-            }
-            Ok(false) => {}
-            Err(error) => {
-                tracing::warn!(
-                    "{}: a decoder's picture cannot be shown where it lies: {error}; it is copied",
-                    self.name
-                );
-                self.is_in_place = false;
-            }
-        }
-        Err(frame)
-    }
-
-    /// False where no plane takes such a buffer.
-    fn try_scan_out(&mut self, frame: &Lent<DecodedFrame>, layout: ScanLayout) -> io::Result<bool> {
-        let Pixels::Hardware(picture) = &frame.pixels else { return Ok(false) };
-        let Some(memory) = picture.exported().filter(|_| self.is_in_place) else { return Ok(false) };
-        if self.set_refused == Some(picture.set) {
-            return Ok(false);
-        }
-        let range = picture.buffer.range;
-        let lent = import::Lent { set: picture.set, index: frame.index(), memory, layout, range };
-        if !self.imports.as_ref().is_some_and(|imports| imports.has(&lent)) {
-            let imports = Imports::new(&self.card, &self.output, lent)?;
-            if imports.is_none() {
-                self.set_refused = Some(picture.set);
-            }
-            self.retired.1 = self.retired.1.take().or(core::mem::replace(&mut self.imports, imports));
-        }
-        match &mut self.imports {
-            Some(imports) => imports.flip(&self.card, &self.output, lent).map(|()| true),
-            None => Ok(false),
-        }
-    }
-
     /// What an errno means here differs from what it means when a device is opened.
     fn fault(&self, doing: &'static str, error: io::Error) -> Fault {
         if let Err(gone) = self.look() {
