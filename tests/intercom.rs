@@ -147,6 +147,7 @@ fn media() -> MediaConfig {
     MediaConfig {
         camera: CameraSpec::Pattern,
         screen: ScreenSpec::None,
+        planes: true,
         mic: "tone".parse().unwrap(),
         clean_mic: true,
         speaker: SpeakerSpec::None,

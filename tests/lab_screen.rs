@@ -11,8 +11,8 @@ use visavis::device::drm::{Drm, DrmTarget, Options};
 use visavis::device::fbdev::Framebuffer;
 use visavis::device::keys::{Key, KeyMotion, Keys};
 use visavis::device::screen::ScreenSpec;
-use visavis::device::{FaultKind, VideoSink};
-use visavis::media::{DecodedFrame, Picture, Size};
+use visavis::device::{DecodedFrame, FaultKind, Pixels, VideoSink};
+use visavis::media::{Picture, Size};
 use visavis::ring::{Pool, mailbox};
 use visavis::stage::present::{Board, PresentPorts, PresentStats, spawn};
 use visavis::stage::{Context, Health, State};
@@ -309,17 +309,13 @@ fn the_stage_shows_the_newest_at_each_vblank_and_outlives_an_unplugged_screen() 
     let (wake, health) = (Wake::new().unwrap(), Health::new(context.net.clone()));
     let (mut sender, pictures) = mailbox();
     let stats = Arc::new(PresentStats::default());
-    let mut pool = Pool::new((0..4).map(|_| {
-        let mut frame = DecodedFrame::new(Size::new(640, 480));
-        frame.picture = half_white(Size::new(640, 480));
-        frame
-    }));
+    let mut pool = Pool::new((0..4).map(|_| DecodedFrame::of(Pixels::Own(half_white(Size::new(640, 480))))));
     // This card only: the lab has a second one, which the stage would take instead of the unplugged one.
     let spec: ScreenSpec = "drm:card0".parse().unwrap();
     let board = Board::new(wake.clone());
     let (own_wake, own_health, own_stats) = (wake.clone(), health.clone(), stats.clone());
     let ports = PresentPorts { pictures, mirror: None, wake: own_wake, board, health: own_health, stats: own_stats };
-    let thread = spawn(context.clone(), spec, ports).unwrap();
+    let thread = spawn(context.clone(), spec, Options::default(), ports).unwrap();
     let mut number = 0;
     // A picture each 4 ms, four for each refresh.
     let mut feed = |until: &dyn Fn() -> bool| {

@@ -143,9 +143,15 @@ impl Sheet {
         }
     }
 
-    /// Whether there is nothing on it, so that pictures need not be touched.
-    pub fn is_empty(&self) -> bool {
-        self.overlay == Overlay::default()
+    /// Whether nothing of it would be seen, so that pictures need not be touched; `has_own` is whether there is a picture
+    /// of our own.
+    pub fn is_empty(&self, has_own: bool) -> bool {
+        let Overlay { heading, volume_percent, has_self_view, touches, .. } = &self.overlay;
+        let Overlay { is_muted, is_muted_there, is_network_weak, reduced, remaining_seconds, .. } = &self.overlay;
+        let is_marked = *is_muted || *is_muted_there || *is_network_weak;
+        let is_told = heading.is_some() || volume_percent.is_some() || reduced.is_some() || remaining_seconds.is_some();
+        let is_touched = self.manner.touch && !touches.is_empty();
+        !(is_marked || is_told || is_touched || has_own && *has_self_view)
     }
 
     /// Lays the overlay on a picture, and our own picture into its corner where that is wanted. Allocates only when the

@@ -7,6 +7,7 @@ use crate::call::Whom;
 use crate::config::{CONFIG_FILE, Config};
 use crate::device::audio::{Mic, MicSpec, Speaker, SpeakerSpec};
 use crate::device::camera::{Camera, CameraRequest, CameraSpec};
+use crate::device::drm::Options;
 use crate::device::file::FilmClock;
 use crate::device::gpio::LineSpec;
 use crate::device::screen::{Screen, ScreenSpec};
@@ -119,7 +120,7 @@ fn screen(spec: &ScreenSpec) -> Probed {
         ScreenSpec::Y4m(Y4mTarget::Path(path)) | ScreenSpec::Png(path) => return writable(path),
         ScreenSpec::Auto | ScreenSpec::Drm(_) | ScreenSpec::Fbdev(_) => {}
     }
-    match Screen::open(spec, clock::now()) {
+    match Screen::open(spec, Options::default(), clock::now()) {
         Ok(Screen::None(_)) => Err("no screen is connected; a station without one says device = \"none\"".into()),
         Ok(screen) => {
             let size = screen.size().map_or_else(String::new, |size| format!(", {size}"));

@@ -85,6 +85,7 @@ impl Media {
         MediaConfig {
             camera,
             screen: self.screen.clone().unwrap_or(defaults.screen),
+            planes: true,
             mic,
             clean_mic: self.clean_mic,
             speaker: self.speaker.clone().unwrap_or(defaults.speaker),

@@ -123,6 +123,8 @@ pub struct Screen {
     /// Who decodes the far side's H.264.
     #[serde(with = "value")]
     pub decoder: CodecSpec,
+    /// Whether the display hardware converts and scales pictures, where it can.
+    pub planes: bool,
     /// It goes dark when nothing was touched for so long and nothing goes on; zero: never.
     #[serde(deserialize_with = "time::<_, 0, 86_400_000>", serialize_with = "value::serialize")]
     pub sleep: Duration,
@@ -131,7 +133,8 @@ pub struct Screen {
 impl Default for Screen {
     fn default() -> Screen {
         // Who has just hung up, or looked at the clock, has gone by then.
-        Screen { device: ScreenSpec::default(), decoder: CodecSpec::Auto, sleep: Duration::from_secs(5 * 60) }
+        let sleep = Duration::from_secs(5 * 60);
+        Screen { device: ScreenSpec::default(), decoder: CodecSpec::Auto, planes: true, sleep }
     }
 }
 
@@ -176,6 +179,7 @@ impl Config {
         MediaConfig {
             camera: self.camera.device.clone().unwrap_or_else(camera),
             screen: self.screen.device.clone(),
+            planes: self.screen.planes,
             mic: self.microphone.device.clone(),
             clean_mic: self.microphone.clean,
             speaker: self.loudspeaker.device.clone(),

@@ -113,6 +113,7 @@ const EVERYTHING_ELSE: &str = r#"
     [screen]
     device = "drm:card0/HDMI-A-1"
     decoder = "openh264"
+    planes = false
     [microphone]
     device = "tone:440"
     [loudspeaker]
@@ -206,6 +207,7 @@ fn a_slip_is_answered_with_its_place_its_key_and_the_remedy() {
             "[camera]\nencoder = 'x264'",
             "line 2, column 11: camera.encoder: `x264` is no codec; write auto, openh264, m2m or m2m:/dev/video11",
         ),
+        ("[screen]\nplanes = 'off'", "screen.planes: string \"off\" does not fit here: it wants true or false"),
         ("[screen]\ndecoder = 1", "screen.decoder: integer `1` does not fit here: it wants a codec: \"auto\""),
         ("[metrics]\nlisten = 'localhost'", "metrics.listen: \"localhost\" is no address with a port: write it as"),
         ("[metrics]\nlisten = '127.0.0.1:0'", "metrics.listen: \"127.0.0.1:0\" is no address with a port"),

@@ -10,6 +10,7 @@ pub mod audio;
 pub mod blit;
 pub mod camera;
 mod console;
+mod decoded;
 pub mod drm;
 mod fault;
 pub mod fbdev;
@@ -35,6 +36,7 @@ pub mod wav;
 mod wav_header;
 pub mod y4m_sink;
 
+pub use decoded::{DecodedFrame, HardwarePicture, Pixels};
 pub use fault::{Fault, FaultKind};
 pub use frame::FrameBuffer;
 
@@ -83,7 +85,13 @@ pub trait VideoSink {
     /// A [`Fault`]; the sink is then to be dropped and opened anew.
     fn show(&mut self, picture: &Picture, now: Instant) -> Result<(), Fault>;
 
-    /// The time at which the picture last given to [`VideoSink::show`] was on the screen (the flip's own time stamp
+    /// The same where the sink can show the decoder's own memory: it keeps the frame until another is seen in its place.
+    /// Else it gives it back, and it has to be copied for [`VideoSink::show`].
+    fn show_in_place(&mut self, frame: Lent<DecodedFrame>, _now: Instant) -> Result<(), Lent<DecodedFrame>> {
+        Err(frame)
+    }
+
+    /// The time at which the picture last given to the sink was on the screen (the flip's own time stamp
     /// where there is one), once for each.
     ///
     /// # Errors

@@ -1,12 +1,13 @@
 //! Which screen: the choice as typed, and the closed set of sinks behind it.
 
-use super::drm::{Drm, DrmTarget};
+use super::drm::{Drm, DrmTarget, Options};
 use super::fbdev::Framebuffer;
 use super::null::NullScreen;
 use super::png::PngSink;
 use super::y4m_sink::{Y4mSink, Y4mTarget};
-use super::{Fault, FaultKind, VideoSink};
+use super::{DecodedFrame, Fault, FaultKind, VideoSink};
 use crate::media::{Picture, Size};
+use crate::ring::Lent;
 use crate::sys::poll::Wait;
 use crate::time::Instant;
 use core::fmt;
@@ -92,14 +93,14 @@ pub enum Screen {
 }
 
 impl Screen {
-    /// Opens what the specification says.
+    /// Opens what the specification says; `options` are for KMS.
     ///
     /// # Errors
     /// A [`Fault`]; it may be tried again, but for one of kind [`FaultKind::Ended`].
-    pub fn open(spec: &ScreenSpec, now: Instant) -> Result<Screen, Fault> {
+    pub fn open(spec: &ScreenSpec, options: Options, now: Instant) -> Result<Screen, Fault> {
         match spec {
-            ScreenSpec::Auto => Screen::open_any(now),
-            ScreenSpec::Drm(target) => Drm::open(target, now).map(|drm| Screen::Drm(Box::new(drm))),
+            ScreenSpec::Auto => Screen::open_any(options, now),
+            ScreenSpec::Drm(target) => Drm::open_with(target, options, now).map(|drm| Screen::Drm(Box::new(drm))),
             ScreenSpec::Fbdev(path) => Framebuffer::open(path).map(|fb| Screen::Fbdev(Box::new(fb))),
             ScreenSpec::Y4m(target) => Y4mSink::open(target).map(|y4m| Screen::Y4m(Box::new(y4m))),
             ScreenSpec::Png(folder) => PngSink::open(folder).map(Screen::Png),
@@ -109,8 +110,8 @@ impl Screen {
 
     /// A KMS screen or a framebuffer that is there but may not be used is a fault to be mended, not a reason to look
     /// elsewhere: only absence leads on.
-    fn open_any(now: Instant) -> Result<Screen, Fault> {
-        match Drm::open(&DrmTarget::default(), now) {
+    fn open_any(options: Options, now: Instant) -> Result<Screen, Fault> {
+        match Drm::open_with(&DrmTarget::default(), options, now) {
             Ok(drm) => return Ok(Screen::Drm(Box::new(drm))),
             Err(fault) if fault.kind != FaultKind::Absent => return Err(fault),
             Err(_) => {}
@@ -155,6 +156,10 @@ impl VideoSink for Screen {
 
     fn show(&mut self, picture: &Picture, now: Instant) -> Result<(), Fault> {
         to_sink!(self, sink => sink.show(picture, now))
+    }
+
+    fn show_in_place(&mut self, frame: Lent<DecodedFrame>, now: Instant) -> Result<(), Lent<DecodedFrame>> {
+        to_sink!(self, sink => sink.show_in_place(frame, now))
     }
 
     fn finish(&mut self, now: Instant) -> Result<Option<Instant>, Fault> {

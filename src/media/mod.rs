@@ -3,14 +3,12 @@
 //! A **frame** is one picture. Raw pictures inside the station are planar 4:2:0 ([`Picture`]); what a camera lends is
 //! described by a [`FrameView`] over the driver's own memory. Sound is 48 kHz mono, in periods of 10 ms.
 
-mod decoded;
 mod encoded;
 mod level;
 mod limit;
 mod picture;
 mod sound;
 
-pub use decoded::DecodedFrame;
 pub use encoded::{EncodedFrame, VideoCodec};
 pub use level::Level;
 pub use limit::{Limit, Limits, Thinning};

@@ -3,12 +3,13 @@
 //! **What depends on a lost frame is never shown.** After an error or a gap in the numbers nothing is decoded until a
 //! key frame comes, and the net loop is told to ask for one.
 
-use super::hardware::{Hardware, Opens};
+use super::hardware::{Hardware, LendingDecoder, Opens};
 use super::{Anew, Context};
 use crate::codec::{CodecError, Decoder, VideoDecoder};
+use crate::device::DecodedFrame;
 use crate::device::m2m::{CodecSpec, M2mDecoder};
-use crate::media::{DecodedFrame, EncodedFrame, Picture, Size, VideoCodec};
-use crate::ring::{Consumer, Lent, Pool, Sender};
+use crate::media::{EncodedFrame, Picture, Size, VideoCodec};
+use crate::ring::{Claim, Consumer, Lent, Pool, Sender};
 use crate::stats::{Counter, Histogram};
 use crate::sys::clock;
 use crate::sys::poll;
@@ -121,7 +122,7 @@ struct Expand<H> {
     failing: bool,
 }
 
-impl<H: Opens<Request = ()> + VideoDecoder> Expand<H> {
+impl<H: Opens<Request = ()> + LendingDecoder> Expand<H> {
     fn new(spec: CodecSpec, stop: Option<Stop>, out: Sender<Lent<DecodedFrame>>, stats: Arc<ExpandStats>) -> Expand<H> {
         let smallest = Size::new(2, 2);
         Expand {
@@ -153,20 +154,23 @@ impl<H: Opens<Request = ()> + VideoDecoder> Expand<H> {
             return self.ask(started);
         }
         let mut slot = self.slots.claim();
-        let picture = slot.as_mut().map_or(&mut self.unshown, |slot| &mut slot.picture);
+        let picture = slot.as_mut().and_then(|slot| slot.own_mut()).unwrap_or(&mut self.unshown);
         let decoded = decode(&mut self.hardware, &mut self.decoder, frame, picture, started);
         let now = clock::now();
         self.stats.decode.record(now.since(started));
-        if let Err(error) = decoded {
-            self.stats.dropped_broken.bump();
-            self.complain(&error);
-            self.expected = None;
-            return self.ask(now);
-        }
+        let in_place = match decoded {
+            Ok(in_place) => in_place,
+            Err(error) => {
+                self.stats.dropped_broken.bump();
+                self.complain(&error);
+                self.expected = None;
+                return self.ask(now);
+            }
+        };
         self.stats.decoded.bump();
         self.stats.by_hardware.add(u64::from(self.hardware.is_open() && frame.codec == VideoCodec::H264));
         (self.expected, self.asked_at, self.failing) = (Some(frame.number + 1), None, false);
-        let Some(mut slot) = slot else {
+        let Some(mut slot) = in_place.or(slot) else {
             self.stats.unshown.bump();
             return Outcome::Dropped;
         };
@@ -199,20 +203,21 @@ impl<H: Opens<Request = ()> + VideoDecoder> Expand<H> {
 }
 
 /// Decodes in hardware where it is open, or can be opened at a key frame; else, and where it fails, in software. Where it
-/// fails between two key frames, software has nothing to begin with, and that is the error.
-fn decode<H: Opens<Request = ()> + VideoDecoder>(
+/// fails between two key frames, software has nothing to begin with, and that is the error. The picture is then in
+/// `picture`, unless the hardware lends it where it is.
+fn decode<H: Opens<Request = ()> + LendingDecoder>(
     hardware: &mut Hardware<H>,
     software: &mut Decoder,
     frame: &EncodedFrame,
     picture: &mut Picture,
     now: Instant,
-) -> Result<(), CodecError> {
+) -> Result<Option<Claim<DecodedFrame>>, CodecError> {
     if frame.codec == VideoCodec::H264
         && (frame.key || hardware.is_open())
         && let Some(decoder) = hardware.ready(&(), now)
     {
-        match decoder.decode(frame, picture) {
-            Ok(()) => return Ok(()),
+        match decoder.decode_in_place(frame, picture) {
+            Ok(in_place) => return Ok(in_place),
             // The stream's fault and not its own.
             Err(error @ CodecError::Broken(_)) => return Err(error),
             Err(error) => {
@@ -225,7 +230,7 @@ fn decode<H: Opens<Request = ()> + VideoDecoder>(
             return Err(CodecError::Broken("the hardware decoder failed, and another can begin only at a key frame"));
         }
     }
-    software.decode(frame, picture)
+    software.decode(frame, picture).map(|()| None)
 }
 
 #[cfg(test)]

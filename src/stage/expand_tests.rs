@@ -1,7 +1,7 @@
 //! Goal: what is shown was decoded from an unbroken chain, and a broken chain is mended by a key frame. Method: frames
 //! of a real encoder are given to the stage's body, some of them left out.
 
-use super::super::hardware::fake::{Fake, attempts};
+use super::super::hardware::fake::{Fake, LENT, attempts};
 use super::*;
 use crate::codec::clip::{Clip, psnr_luma};
 use crate::codec::{Encoder, EncoderConfig, VideoEncoder};
@@ -65,7 +65,7 @@ fn every_frame_is_decoded_in_order_with_its_times() {
             assert_eq!(bench.next(false), Outcome::Shown);
             let shown = bench.screen.take().unwrap();
             assert_eq!((shown.number, shown.captured_at), (number, Instant::from_millis(1_000 + number * 33)));
-            assert!(psnr_luma(&shown.picture, &bench.picture) > 28.0, "{codec}");
+            assert!(psnr_luma(shown.own().unwrap(), &bench.picture) > 28.0, "{codec}");
         }
         assert_eq!(bench.expand.stats.replaced.get(), 0);
     }
@@ -132,7 +132,7 @@ fn the_chain_goes_on_while_the_screen_holds_every_slot() {
     assert_eq!(bench.expand.stats.unshown.get(), 1);
     held.clear();
     assert_eq!(bench.next(false), Outcome::Shown, "it refers to the one that could not be shown");
-    assert!(psnr_luma(&bench.screen.take().unwrap().picture, &bench.picture).is_infinite());
+    assert!(psnr_luma(bench.screen.take().unwrap().own().unwrap(), &bench.picture).is_infinite());
 }
 
 #[test]
@@ -152,7 +152,7 @@ fn a_hardware_decoder_that_dies_costs_one_key_frame() {
     assert_eq!(bench.next(false), Outcome::KeyFrameWanted);
     for key in [true, false, false] {
         assert_eq!(bench.next(key), Outcome::Shown);
-        assert!(psnr_luma(&bench.screen.take().unwrap().picture, &bench.picture) > 28.0);
+        assert!(psnr_luma(bench.screen.take().unwrap().own().unwrap(), &bench.picture) > 28.0);
     }
     let stats = &bench.expand.stats;
     assert_eq!((stats.by_hardware.get(), stats.decoded.get(), stats.key_requests.get()), (3, 6, 1));
@@ -165,6 +165,23 @@ fn a_hardware_decoder_that_dies_at_a_key_frame_costs_nothing() {
     let shown = [false, false, true, false].map(|key| bench.next(key));
     assert_eq!(shown, [Outcome::Shown; 4]);
     assert_eq!(bench.expand.stats.key_requests.get(), 0);
+}
+
+#[test]
+fn a_picture_is_shown_where_the_hardware_put_it_and_copied_while_it_can_spare_none() {
+    let mut bench = Bench::with_decoder(VideoCodec::H264, CodecSpec::Node("/21".into()));
+    let mut held = Vec::new();
+    for count in 1..=LENT + SLOTS {
+        assert_eq!(bench.next(false), Outcome::Shown);
+        let shown = bench.screen.take().unwrap();
+        assert!(psnr_luma(shown.own().unwrap(), &bench.picture) > 28.0);
+        assert_eq!((shown.number, shown.decoded_at > Instant::ZERO), (count as u64 - 1, true));
+        held.push(shown);
+        assert_eq!(SLOTS - bench.expand.slots.free(), count.saturating_sub(LENT), "copies after {count} pictures");
+    }
+    assert_eq!(bench.next(false), Outcome::Dropped);
+    drop(held.remove(0));
+    assert_eq!(bench.next(false), Outcome::Shown, "what was lent is back");
 }
 
 #[test]

@@ -5,10 +5,11 @@
 //! same picture goes through software at once. That would be a flicker if it came again and again, so what has failed is
 //! left alone for [`PAUSES`], each longer than the one before; what fails after the last is not tried any more.
 
-use crate::codec::{CodecError, EncoderConfig, VideoEncoder};
+use crate::codec::{CodecError, EncoderConfig, VideoDecoder, VideoEncoder};
 use crate::device::m2m::{CodecSpec, Coded, M2mDecoder, M2mEncoder};
-use crate::device::{Fault, FaultKind, FrameBuffer};
-use crate::media::{EncodedFrame, VideoFormat};
+use crate::device::{DecodedFrame, Fault, FaultKind, FrameBuffer};
+use crate::media::{EncodedFrame, Picture, VideoFormat};
+use crate::ring::Claim;
 use crate::sys::wake::Stop;
 use crate::time::{Duration, Instant};
 use core::fmt::Display;
@@ -58,6 +59,29 @@ pub trait SharedEncoder: VideoEncoder {
 impl SharedEncoder for M2mEncoder {
     fn encode_shared(&mut self, frame: &FrameBuffer, key: bool, out: &mut EncodedFrame) -> Result<(), CodecError> {
         self.encode_shared(frame, key, out)
+    }
+}
+
+/// A decoder that may leave pictures where it put them.
+pub trait LendingDecoder: VideoDecoder {
+    /// Decodes a frame: the picture where the hardware put it, or, where it lends none, a copy in `out`.
+    ///
+    /// # Errors
+    /// As for [`VideoDecoder::decode`].
+    fn decode_in_place(
+        &mut self,
+        frame: &EncodedFrame,
+        out: &mut Picture,
+    ) -> Result<Option<Claim<DecodedFrame>>, CodecError>;
+}
+
+impl LendingDecoder for M2mDecoder {
+    fn decode_in_place(
+        &mut self,
+        frame: &EncodedFrame,
+        out: &mut Picture,
+    ) -> Result<Option<Claim<DecodedFrame>>, CodecError> {
+        self.decode_in_place(frame, out)
     }
 }
 
@@ -184,9 +208,13 @@ pub mod fake {
     //! Hardware that fails as its node's name says: `/10/0/3` gives 10 frames before its first fault, then is not there
     //! at the next attempt, then gives 3, and is not there any more.
     use super::*;
-    use crate::codec::{Decoder, Encoder, VideoDecoder};
-    use crate::media::{Picture, VideoCodec};
+    use crate::codec::{Decoder, Encoder};
+    use crate::media::{Size, VideoCodec};
+    use crate::ring::Pool;
     use std::sync::Mutex;
+
+    /// Pictures that a decoder lends at once.
+    pub const LENT: usize = 2;
 
     /// How often each node was opened: a node is one test's own.
     static OPENED: Mutex<Vec<(CodecSpec, usize)>> = Mutex::new(Vec::new());
@@ -213,7 +241,10 @@ pub mod fake {
     fn opened<C>(codec: C, spec: &CodecSpec) -> Result<Fake<C>, Fault> {
         match frames(spec) {
             0 => Err(Fault::plain(FaultKind::Absent, spec.to_string(), "open it", "there is none")),
-            left => Ok(Fake { codec, left, wanted: None }),
+            left => {
+                let lent = Pool::new((0..LENT).map(|_| DecodedFrame::new(Size::new(2, 2))));
+                Ok(Fake { codec, left, wanted: None, lent })
+            }
         }
     }
 
@@ -223,6 +254,7 @@ pub mod fake {
         codec: C,
         left: usize,
         wanted: Option<Wanted>,
+        lent: Pool<DecodedFrame>,
     }
 
     impl<C> Fake<C> {
@@ -281,6 +313,18 @@ pub mod fake {
         fn decode(&mut self, frame: &EncodedFrame, out: &mut Picture) -> Result<(), CodecError> {
             self.use_up()?;
             self.codec.decode(frame, out)
+        }
+    }
+
+    impl LendingDecoder for Fake<Decoder> {
+        fn decode_in_place(
+            &mut self,
+            frame: &EncodedFrame,
+            out: &mut Picture,
+        ) -> Result<Option<Claim<DecodedFrame>>, CodecError> {
+            let mut claim = self.lent.claim();
+            let picture = claim.as_mut().and_then(|claim| claim.own_mut()).unwrap_or(out);
+            self.decode(frame, picture).map(|()| claim)
         }
     }
 }

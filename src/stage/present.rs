@@ -1,29 +1,34 @@
 //! The stage whose clock is the screen: the newest decoded picture, at the next vblank.
 //!
 //! **One picture is under way at a time, and the newest wins.** While one is, the next stays in the mailbox, where a newer
-//! one replaces it; so what is drawn is as new as it can be. A lease goes back as soon as the screen has its copy. Late
-//! pictures after a stall are passed over ([`lateness`]). While the net loop has a card on the [`Board`], it is
+//! one replaces it; so what is drawn is as new as it can be. A lease goes back as soon as the screen has its copy, or, where
+//! the screen reads the decoder's own memory, as soon as another picture is seen in its place. Late pictures after a stall are passed over ([`lateness`]). While the net loop has a card on the [`Board`], it is
 //! shown instead of pictures.
 //!
 //! A screen that faults is opened again after a growing pause; pictures meanwhile are dropped, and the rest of the station
 //! goes on.
 
 mod board;
+mod give;
 mod lateness;
+mod stats;
 
 pub use board::Board;
+pub use stats::PresentStats;
 
 use super::health::{Health, Pause, State};
 use super::{Anew, Context};
 use crate::card::{self, Card, Manner, Sheet};
+use crate::codec::convert::Converter;
+use crate::device::drm::Options;
 use crate::device::screen::{Screen, ScreenSpec};
-use crate::device::{Fault, FaultKind, VideoSink};
-use crate::media::{ColourRange, DecodedFrame, Picture, Size};
+use crate::device::{DecodedFrame, Fault, FaultKind, VideoSink};
+use crate::media::{ColourRange, Picture, Size};
 use crate::ring::{Lent, Receiver};
-use crate::stats::{Counter, Histogram};
 use crate::sys::poll::{self, Wait};
 use crate::sys::{clock, wake::Wake};
 use crate::time::{Duration, Instant, earliest};
+use give::keep_snapshot;
 use lateness::Lateness;
 use nix::poll::{PollFd, PollFlags};
 use std::io;
@@ -39,39 +44,6 @@ const LATE_LIMIT: Duration = Duration::from_millis(150);
 const FROZEN_AFTER: Duration = Duration::from_millis(200);
 /// Of the copy of a card that is on no screen yet.
 const COPY_SIZE: Size = Size::new(640, 480);
-
-/// What the stage counts.
-#[derive(Debug, Default)]
-pub struct PresentStats {
-    /// From the sensor to the screen.
-    pub latency: Histogram,
-    /// From decoded to the screen: what this stage and the screen cost.
-    pub present: Histogram,
-    /// Pictures and cards given to the screen.
-    pub given: Counter,
-    /// Of these, those that it has shown.
-    pub finished: Counter,
-    /// Pictures that were seen.
-    pub shown: Counter,
-    /// Replaced in the mailbox by a newer one; counted by the mailbox's sender, who alone sees it.
-    pub replaced: Counter,
-    /// Passed over: too late, with newer ones at their heels.
-    pub late: Counter,
-    /// Not shown, since a card was.
-    pub covered: Counter,
-    /// Not shown, since there was no working screen.
-    pub no_screen: Counter,
-    /// Times that pictures stood still for more than 200 ms while they should have moved.
-    pub freezes: Counter,
-    /// How long they did, in milliseconds.
-    pub frozen_ms: Counter,
-    /// Times that a screen was opened.
-    pub opened: Counter,
-    /// The sender's number of the picture seen last.
-    pub last_number: Counter,
-    /// When it was seen, in nanoseconds on CLOCK_MONOTONIC; 0 before the first.
-    pub last_shown_at: Counter,
-}
 
 /// What the stage is joined to.
 #[derive(Debug)]
@@ -90,12 +62,12 @@ pub struct PresentPorts {
     pub stats: Arc<PresentStats>,
 }
 
-/// Starts the stage.
+/// Starts the stage. `options` are for a KMS screen.
 ///
 /// # Errors
 /// Where no thread can be started.
-pub fn spawn(context: Context, spec: ScreenSpec, ports: PresentPorts) -> io::Result<JoinHandle<()>> {
-    Present::new(context, spec, ports).start()
+pub fn spawn(context: Context, spec: ScreenSpec, options: Options, ports: PresentPorts) -> io::Result<JoinHandle<()>> {
+    Present::new(context, spec, options, ports).start()
 }
 
 /// What was given to the screen and is not yet seen.
@@ -108,6 +80,7 @@ enum UnderWay {
 struct Present {
     context: Context,
     spec: ScreenSpec,
+    options: Options,
     ports: PresentPorts,
     screen: Option<Screen>,
     /// When to open the screen; `None` while it is open, or is not to be opened again.
@@ -125,8 +98,9 @@ struct Present {
     own: Option<Lent<Picture>>,
     is_card_due: bool,
     is_snapshot_wanted: bool,
-    /// For cards and marked pictures.
+    /// For cards, marked pictures, and copies of what the screen cannot read where it is.
     scratch: Option<Picture>,
+    converter: Converter,
     /// Size and range of the last picture: what cards are drawn in where the screen takes any.
     last: Option<(Size, ColourRange)>,
     lateness: Lateness,
@@ -135,10 +109,11 @@ struct Present {
 }
 
 impl Present {
-    fn new(context: Context, spec: ScreenSpec, ports: PresentPorts) -> Present {
+    fn new(context: Context, spec: ScreenSpec, options: Options, ports: PresentPorts) -> Present {
         Present {
             context,
             spec,
+            options,
             ports,
             screen: None,
             open_at: Some(Instant::ZERO),
@@ -153,6 +128,7 @@ impl Present {
             is_card_due: false,
             is_snapshot_wanted: false,
             scratch: None,
+            converter: Converter::new(),
             last: None,
             lateness: Lateness::new(LATE_LIMIT),
             moved_at: None,
@@ -228,7 +204,7 @@ impl Present {
     }
 
     fn open(&mut self, now: Instant) {
-        match Screen::open(&self.spec, now) {
+        match Screen::open(&self.spec, self.options, now) {
             Ok(screen) => {
                 if let Some(size) = screen.size() {
                     self.ports.board.note_screen(size);
@@ -333,29 +309,19 @@ impl Present {
             self.ports.stats.late.bump();
             return Ok(true);
         }
-        let size = frame.picture.size();
-        self.last = Some((size, frame.picture.range));
+        let size = frame.size();
+        self.last = Some((size, frame.range()));
         self.ports.board.note_picture(size);
         if screen.size().is_none() {
             self.ports.board.note_screen(size);
         }
-        let picture = if self.sheet.is_empty() {
-            &frame.picture
-        } else {
-            let marked = self.scratch.get_or_insert_with(|| Picture::new(size));
-            marked.copy_from(&frame.picture);
-            self.own = self.ports.mirror.as_mut().and_then(Receiver::take).or(self.own.take());
-            self.sheet.lay_on(marked, self.own.as_deref());
-            &*marked
-        };
-        screen.show(picture, now)?;
-        self.lateness.shown(now);
         let DecodedFrame { captured_at, decoded_at, number, .. } = *frame;
+        if !self.give(frame, now)? {
+            return Ok(true);
+        }
+        self.lateness.shown(now);
         self.under_way = Some(UnderWay::Picture { captured_at, decoded_at, number });
         self.ports.stats.given.bump();
-        if core::mem::take(&mut self.is_snapshot_wanted) {
-            keep_snapshot(&self.ports.board, picture, &self.context.net);
-        }
         Ok(true)
     }
 
@@ -367,18 +333,10 @@ impl Present {
             Some(_) => return,
         };
         while let Some(frame) = self.ports.pictures.take() {
-            self.last = Some((frame.picture.size(), frame.picture.range));
+            self.last = Some((frame.size(), frame.range()));
             counter.bump();
         }
     }
-}
-
-fn keep_snapshot(board: &Board, picture: &Picture, net: &Wake) {
-    let mut notes = board.notes();
-    notes.is_snapshot_wanted = false;
-    notes.snapshot = Some(picture.clone());
-    drop(notes);
-    net.signal();
 }
 
 #[cfg(test)]

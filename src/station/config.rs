@@ -19,6 +19,8 @@ pub struct MediaConfig {
     pub camera: CameraSpec,
     /// Where the far side's pictures go.
     pub screen: ScreenSpec,
+    /// They may be left to the display hardware to convert and to scale.
+    pub planes: bool,
     /// Where sound comes from.
     pub mic: MicSpec,
     /// A sound card's microphone is freed of echo and noise, and its level seen to.

@@ -113,6 +113,7 @@ mod tests {
         let media = MediaConfig {
             camera: camera.parse().unwrap(),
             screen: screen.parse().unwrap(),
+            planes: true,
             mic: MicSpec::None,
             speaker: speaker.parse().unwrap(),
             codec: VideoCodec::H264,

@@ -2,10 +2,12 @@
 
 use super::config::MediaConfig;
 use crate::codec::opus::OpusConfig;
+use crate::device::DecodedFrame;
 use crate::device::audio::{MicSpec, SpeakerSpec};
 use crate::device::camera::{CameraRequest, CameraSpec};
+use crate::device::drm::Options;
 use crate::device::file::FilmClock;
-use crate::media::{DecodedFrame, EncodedFrame, Picture, Size, SoundPacket};
+use crate::media::{EncodedFrame, Picture, Size, SoundPacket};
 use crate::ring::{Consumer, Lent, Pool, Producer, Receiver, fifo, mailbox};
 use crate::stage::capture::CaptureStats;
 use crate::stage::compress::{CompressConfig, CompressStats, Knobs};
@@ -310,7 +312,8 @@ impl Starter<'_> {
         };
         let context = self.context.for_another()?;
         self.bells.present = Some(context.bell.clone());
-        let present = present::spawn(context, self.media.screen.clone(), ports)?;
+        let options = Options { is_yuv: self.media.planes, ..Options::default() };
+        let present = present::spawn(context, self.media.screen.clone(), options, ports)?;
         self.threads.push(("present", present));
         Ok(Shown { slots, whole, whole_wake, board })
     }

@@ -250,6 +250,7 @@ mod tests {
         MediaConfig {
             camera: camera.parse().unwrap(),
             screen: ScreenSpec::None,
+            planes: true,
             mic: MicSpec::Tone(440),
             speaker: SpeakerSpec::None,
             codec: VideoCodec::Mjpeg,

@@ -2,7 +2,9 @@
 
 use crate::counting;
 use std::sync::Arc;
-use visavis::media::{DecodedFrame, Size};
+use visavis::device::DecodedFrame;
+use visavis::device::drm::Options;
+use visavis::media::Size;
 use visavis::ring::{Pool, mailbox};
 use visavis::stage::present::{Board, PresentPorts, PresentStats, spawn};
 use visavis::stage::{Context, Health};
@@ -20,7 +22,7 @@ fn allocations_of(spec: &str, size: Size) -> u64 {
     let board = Board::new(wake.clone());
     let spec = spec.parse().unwrap();
     let ports = PresentPorts { pictures, mirror: None, wake: wake.clone(), board, health, stats: stats.clone() };
-    let thread = spawn(context.clone(), spec, ports).unwrap();
+    let thread = spawn(context.clone(), spec, Options::default(), ports).unwrap();
     let mut show = |count: u64| {
         let (give_up, goal) = (clock::now() + Duration::from_secs(20), stats.shown.get() + count);
         while stats.shown.get() < goal {

@@ -56,6 +56,23 @@ fn a_note_is_drawn_on_the_foot_and_leaves_the_rest_alone() {
 }
 
 #[test]
+fn a_sheet_is_empty_exactly_where_it_would_leave_the_picture_as_it_is() {
+    let (size, small) = (Size::new(640, 480), Picture::new(Size::new(320, 240)));
+    let untouched = grey(size);
+    for (label, overlay) in overlays().into_iter().chain([("nothing", Overlay::default())]) {
+        for (manner, has_own) in [(TOUCH, true), (TOUCH, false), (Manner::default(), true), (Manner::default(), false)]
+        {
+            let mut sheet = Sheet::default();
+            sheet.set(&overlay, &manner);
+            let mut picture = grey(size);
+            sheet.lay_on(&mut picture, has_own.then_some(&small));
+            let is_same = picture.planes().iter().zip(untouched.planes()).all(|(a, b)| a.data == b.data);
+            assert_eq!(sheet.is_empty(has_own), is_same, "{label}, touch {}, own {has_own}", manner.touch);
+        }
+    }
+}
+
+#[test]
 fn the_picture_is_seen_through_what_stands_on_it() {
     for (label, overlay) in overlays() {
         for (width, height) in SIZES {

@@ -1,13 +1,14 @@
 //! Dumb buffers: scan-out memory that the CPU writes.
 
 use super::card::Card;
+use super::layout::ScanLayout;
 use crate::codec::convert::lay_out;
 use crate::device::blit::{Blit, PackedTarget, PixelLayout};
 use crate::media::{Picture, PixelFormat, Size, VideoFormat};
 use crate::sys::memory::Map;
-use drm::buffer::{Buffer as _, DrmFourcc, DrmModifier, Handle, PlanarBuffer};
+use drm::buffer::{Buffer as _, DrmFourcc};
 use drm::control::dumbbuffer::DumbBuffer;
-use drm::control::{Device as _, FbCmd2Flags, framebuffer};
+use drm::control::{Device as _, framebuffer};
 use std::io;
 use std::os::fd::AsFd;
 use std::sync::Arc;
@@ -29,52 +30,6 @@ pub struct Buffer {
     cleared_for: Option<Size>,
 }
 
-/// How the planes of a format lie in one dumb buffer of a given pitch.
-struct PlaneLayout {
-    size: Size,
-    format: DrmFourcc,
-    handle: Handle,
-    pitches: [u32; 4],
-    offsets: [u32; 4],
-    planes: usize,
-}
-
-impl PlaneLayout {
-    fn new(size: Size, format: DrmFourcc, handle: Handle, pitch: u32) -> PlaneLayout {
-        let luma = pitch * size.height;
-        let (planes, pitches, offsets) = match format {
-            DrmFourcc::Yuv420 => {
-                let chroma = pitch / 2 * size.chroma().height;
-                (3, [pitch, pitch / 2, pitch / 2, 0], [0, luma, luma + chroma, 0])
-            }
-            DrmFourcc::Nv12 => (2, [pitch, pitch, 0, 0], [0, luma, 0, 0]),
-            _ => (1, [pitch, 0, 0, 0], [0; 4]),
-        };
-        PlaneLayout { size, format, handle, pitches, offsets, planes }
-    }
-}
-
-impl PlanarBuffer for PlaneLayout {
-    fn size(&self) -> (u32, u32) {
-        (self.size.width, self.size.height)
-    }
-    fn format(&self) -> DrmFourcc {
-        self.format
-    }
-    fn modifier(&self) -> Option<DrmModifier> {
-        None
-    }
-    fn pitches(&self) -> [u32; 4] {
-        self.pitches
-    }
-    fn handles(&self) -> [Option<Handle>; 4] {
-        core::array::from_fn(|plane| (plane < self.planes).then_some(self.handle))
-    }
-    fn offsets(&self) -> [u32; 4] {
-        self.offsets
-    }
-}
-
 impl Buffer {
     /// A black RGB buffer, or a YUV one whose content is unspecified until it is drawn.
     pub fn new(card: &Arc<Card>, size: Size, format: DrmFourcc) -> io::Result<Buffer> {
@@ -89,8 +44,8 @@ impl Buffer {
             let _ = card.destroy_dumb_buffer(dumb);
             error
         };
-        let layout = PlaneLayout::new(size, format, dumb.handle(), dumb.pitch());
-        let framebuffer = card.add_planar_framebuffer(&layout, FbCmd2Flags::empty()).map_err(free)?;
+        let layout = ScanLayout { fourcc: format, size, rows: size.height, pitch_bytes: dumb.pitch() };
+        let framebuffer = layout.framebuffer(card, dumb.handle()).map_err(free)?;
         let map = drm_ffi::mode::dumbbuffer::map(card.as_fd(), dumb.handle().into(), 0, 0)
             .and_then(|map| Map::new(card.as_fd(), map.offset, dumb.pitch() as usize * rows as usize));
         let map = map.map_err(|error| {

@@ -1,8 +1,8 @@
 //! What KMS screens there are, for the person who installs.
 
 use super::card::Card;
-use super::output::PlaneRole;
 use super::pick::preferred_mode;
+use super::planes::PlaneRole;
 use crate::device::Fault;
 use drm::Device as _;
 use drm::control::{Device as _, connector};

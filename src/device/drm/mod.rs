@@ -1,29 +1,40 @@
 //! The screen itself, by kernel mode setting: no desktop, no compositor.
 //!
 //! One picture is under way at a time. [`Drm::show`] draws it into a buffer that is not on the screen and asks for a flip
-//! at the next vblank, without waiting; the kernel's event says when it was seen, on CLOCK_MONOTONIC. Where a plane takes
-//! the decoder's own format the buffer is a copy of the picture and the plane scales it; else it is scaled and converted
-//! on the way. The drop puts the console's state back, also when a panic unwinds through its owner.
+//! at the next vblank, without waiting; the kernel's event says when it was seen, on CLOCK_MONOTONIC.
+//!
+//! **The display hardware does what it can.** A hardware decoder's own buffer is read where it lies
+//! ([`Drm::show_in_place`]), if a plane takes its format; it is held until another picture is seen in its place. Where a
+//! plane takes a picture's format, but the picture is in memory of ours, the buffer is a copy of it and the plane scales
+//! it; else it is scaled and converted on the way. What a plane takes, the driver is asked before (a commit that only
+//! tests); where it takes a picture and then fails to show it, the next way is taken for the same picture, and for as long
+//! as the screen is open. The drop puts the console's state back, also when a panic unwinds through its owner.
 
 mod buffer;
 mod card;
 mod commit;
 mod event;
+mod import;
+mod layout;
 mod list;
 mod output;
 mod pick;
+mod planes;
 
+pub use layout::ScanLayout;
 pub use list::{CardInfo, ConnectorInfo, PlaneInfo, list};
 pub use pick::DrmTarget;
 
 use super::blit::Blit;
 use super::console::Console;
 use super::holders::held_by;
-use super::{Fault, FaultKind, VideoSink};
+use super::{DecodedFrame, Fault, FaultKind, Pixels, VideoSink};
 use crate::media::{Picture, Size};
+use crate::ring::Lent;
 use crate::sys::poll::Wait;
 use crate::time::{Duration, Instant, earliest};
 use card::Card;
+use import::Imports;
 use nix::errno::Errno;
 use nix::poll::PollFlags;
 use output::{Kind, Layout, Output};
@@ -46,7 +57,7 @@ const FLIP_TIMEOUT: Duration = Duration::from_secs(4);
 pub struct Options {
     /// Atomic commits; else the legacy calls.
     pub is_atomic: bool,
-    /// YUV planes.
+    /// Planes for the decoder's own formats, and its own buffers on them.
     pub is_yuv: bool,
     /// RGB565, even where the driver does not ask for it.
     pub is_16_bit: bool,
@@ -58,20 +69,35 @@ impl Default for Options {
     }
 }
 
+/// What the screen shows, or is about to.
+#[derive(Debug)]
+enum Content {
+    /// A buffer of the layout's.
+    Drawn(usize),
+    /// A decoder's, which it has back when this is dropped.
+    InPlace { _held: Lent<DecodedFrame> },
+}
+
 /// A lit screen. Fields drop in order: first the state is put back, then the buffers go, then the card.
 #[derive(Debug)]
 pub struct Drm {
     output: Output,
     layout: Layout,
-    /// The layout before, whose buffer is on the screen until the next flip is done.
-    retired: Option<Layout>,
+    /// The decoder's buffers, since a plane takes them.
+    imports: Option<Imports>,
+    /// What was before, one of whose buffers is on the screen until the next flip is done.
+    retired: (Option<Layout>, Option<Imports>),
     card: Arc<Card>,
     name: String,
-    on_screen: Option<usize>,
-    /// The buffer under way, and when its flip is given up.
-    queued: Option<(usize, Instant)>,
-    /// A picture size that no plane took: not asked about again and again.
+    on_screen: Option<Content>,
+    /// What is under way, and when its flip is given up.
+    queued: Option<(Content, Instant)>,
+    /// Whether pictures in the decoder's formats, and in its buffers, go to planes; until a driver fails to.
+    is_yuv: bool,
+    is_in_place: bool,
+    /// A picture size, and a set of a decoder's buffers, that no plane took: not asked about again and again.
     yuv_refused: Option<Size>,
+    set_refused: Option<u64>,
     is_monotonic: bool,
     blit: Blit,
     /// `/sys/class/drm/…/status` of the connector.
@@ -104,13 +130,17 @@ impl Drm {
         Ok(Drm {
             output,
             layout,
-            retired: None,
+            imports: None,
+            retired: (None, None),
             is_monotonic: pick.card.is_monotonic(),
             card: pick.card,
             name,
-            on_screen: Some(0),
+            on_screen: Some(Content::Drawn(0)),
             queued: None,
+            is_yuv: options.is_yuv,
+            is_in_place: options.is_yuv,
             yuv_refused: None,
+            set_refused: None,
             blit: Blit::default(),
             status: File::open(status).ok(),
             look_at: now + LOOK_EVERY,
@@ -125,10 +155,10 @@ impl Drm {
 
     /// Makes the buffers fit a picture of `size`; nothing to do while that stays the same.
     fn arrange(&mut self, size: Size) -> io::Result<()> {
-        if self.layout.kind == Kind::Yuv(size) {
+        if self.is_yuv && self.layout.kind == Kind::Yuv(size) {
             return Ok(());
         }
-        if self.yuv_refused != Some(size) {
+        if self.is_yuv && self.yuv_refused != Some(size) {
             if let Some(layout) = self.output.yuv(size) {
                 self.replace(layout);
                 return Ok(());
@@ -143,8 +173,26 @@ impl Drm {
     }
 
     fn replace(&mut self, layout: Layout) {
-        self.retired = Some(core::mem::replace(&mut self.layout, layout));
-        self.on_screen = None;
+        // Only the first can be on the screen.
+        self.retired.0.get_or_insert(core::mem::replace(&mut self.layout, layout));
+        if matches!(self.on_screen, Some(Content::Drawn(_))) {
+            self.on_screen = None;
+        }
+    }
+
+    /// Draws a picture into a buffer that is not on the screen, and has it flipped to.
+    fn draw(&mut self, picture: &Picture, now: Instant) -> Result<(), Fault> {
+        self.arrange(picture.size()).map_err(|error| self.fault("make buffers for the picture", error))?;
+        // The next in turn: never the one on the screen, and the one before that only where there are but two.
+        let buffer = match self.on_screen {
+            Some(Content::Drawn(on_screen)) => (on_screen + 1) % self.layout.buffers.len(),
+            _ => 0,
+        };
+        self.layout.buffers[buffer].draw(picture, &mut self.blit);
+        let flip = self.output.flip(&mut self.layout, buffer, picture.range);
+        flip.map_err(|error| self.fault("flip to the picture", error))?;
+        self.queued = Some((Content::Drawn(buffer), now + FLIP_TIMEOUT));
+        Ok(())
     }
 
     /// What an errno means here differs from what it means when a device is opened.
@@ -189,7 +237,7 @@ impl VideoSink for Drm {
     }
 
     fn wait(&self) -> Wait<'_> {
-        let give_up = self.queued.map(|(_, give_up)| give_up);
+        let give_up = self.queued.as_ref().map(|(_, give_up)| *give_up);
         let fd = give_up.map(|_| (self.card.as_fd(), PollFlags::POLLIN));
         Wait { fd, at: earliest(give_up, Some(self.look_at)) }
     }
@@ -199,15 +247,23 @@ impl VideoSink for Drm {
     }
 
     fn show(&mut self, picture: &Picture, now: Instant) -> Result<(), Fault> {
-        self.arrange(picture.size()).map_err(|error| self.fault("make buffers for the picture", error))?;
-        let count = self.layout.buffers.len();
-        // The next in turn: never the one on the screen, and the one before that only where there are but two.
-        let buffer = self.on_screen.map_or(0, |on_screen| (on_screen + 1) % count);
-        self.layout.buffers[buffer].draw(picture, &mut self.blit);
-        let flip = self.output.flip(&mut self.layout, buffer, picture);
-        flip.map_err(|error| self.fault("flip to the picture", error))?;
-        self.queued = Some((buffer, now + FLIP_TIMEOUT));
-        Ok(())
+        let drawn = self.draw(picture, now);
+        match drawn {
+            Err(fault) if self.is_yuv() && fault.kind != FaultKind::Absent => {
+                tracing::warn!("{fault}; pictures are converted by the processor from now on");
+                self.is_yuv = false;
+                self.draw(picture, now)
+            }
+            drawn => drawn,
+        }
+    }
+
+    fn show_in_place(&mut self, frame: Lent<DecodedFrame>, now: Instant) -> Result<(), Lent<DecodedFrame>> {
+        let Pixels::Hardware(picture) = &frame.pixels else { return Err(frame) };
+        match ScanLayout::of(picture) {
+            Some(layout) => self.scan_out(frame, layout, now),
+            None => Err(frame),
+        }
     }
 
     fn finish(&mut self, now: Instant) -> Result<Option<Instant>, Fault> {
@@ -215,7 +271,7 @@ impl VideoSink for Drm {
             self.look_at = now + LOOK_EVERY;
             self.look()?;
         }
-        let Some((buffer, give_up)) = self.queued else { return Ok(None) };
+        let Some(give_up) = self.queued.as_ref().map(|(_, give_up)| *give_up) else { return Ok(None) };
         let flip = event::read_flip(&self.card).map_err(|error| self.fault("read the flip's event", error))?;
         let Some(shown_at) = flip else {
             if now < give_up {
@@ -224,9 +280,12 @@ impl VideoSink for Drm {
             let remedy = "the driver took the picture and never showed it";
             return Err(Fault::plain(FaultKind::Stalled, &self.name, "flip to the picture", remedy));
         };
-        self.queued = None;
-        self.on_screen = Some(buffer);
-        self.retired = None;
+        // What was on the screen is not read any more: a decoder has its buffer back.
+        self.on_screen = self.queued.take().map(|(content, _)| content);
+        self.retired = (None, None);
+        if matches!(self.on_screen, Some(Content::Drawn(_))) && !self.is_in_place {
+            self.imports = None;
+        }
         Ok(Some(if self.is_monotonic { shown_at } else { now }))
     }
 }

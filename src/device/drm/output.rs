@@ -5,9 +5,11 @@ use super::buffer::{Buffer, YUV_FORMATS};
 use super::card::Card;
 use super::commit::{PlanePort, PlaneSlots, Properties, Rectangle, Request};
 use super::pick::Pick;
-use crate::media::{ColourRange, Picture, Size};
+use super::planes::Planes;
+use crate::media::{ColourRange, Size};
+use core::cell::OnceCell;
 use drm::buffer::DrmFourcc;
-use drm::control::{AtomicCommitFlags, Device as _, Mode, PageFlipFlags, connector, crtc, plane};
+use drm::control::{AtomicCommitFlags, Device as _, Mode, PageFlipFlags, connector, crtc, framebuffer};
 use std::io;
 use std::sync::Arc;
 
@@ -26,18 +28,10 @@ pub struct Output {
     /// XRGB8888, or RGB565.
     rgb: DrmFourcc,
     planes: Option<Planes>,
+    /// Black, beneath a plane that does not fill the screen; made when it is first needed.
+    backdrop: OnceCell<Buffer>,
     /// As found.
     before: Option<crtc::Info>,
-}
-
-/// The planes of an atomic driver.
-#[derive(Debug)]
-struct Planes {
-    primary: PlanePort,
-    /// Overlays that are ours to use or were left on; dark unless a picture is on them.
-    overlays: Vec<PlanePort>,
-    /// Planes that take a YUV format, and which; primary ones first.
-    yuv: Vec<(PlanePort, bool, DrmFourcc)>,
 }
 
 /// What the buffers are for.
@@ -58,10 +52,15 @@ pub struct Layout {
     pub kind: Kind,
     /// The buffers.
     pub buffers: Vec<Buffer>,
-    /// The whole of the CRTC's planes with one of the buffers on it; `None` for a legacy driver.
-    atomic: Option<(Request, PlaneSlots)>,
-    /// Black, beneath a plane that does not fill the screen.
-    _backdrop: Option<Buffer>,
+    /// `None` for a legacy driver.
+    lane: Option<Lane>,
+}
+
+/// The whole of the CRTC's planes with one buffer on them, which is exchanged from flip to flip.
+#[derive(Debug)]
+pub struct Lane {
+    request: Request,
+    slots: PlaneSlots,
 }
 
 impl Output {
@@ -69,8 +68,11 @@ impl Output {
     pub fn light(pick: &Pick, options: Options) -> io::Result<(Output, Layout)> {
         let card = pick.card.clone();
         let before = card.get_crtc(pick.crtc).ok();
-        let planes =
-            if options.is_atomic && card.enable_atomic() { Planes::find(&card, pick.crtc, options).ok() } else { None };
+        let planes = if options.is_atomic && card.enable_atomic() {
+            Planes::find(&card, pick.crtc, options.is_yuv).ok()
+        } else {
+            None
+        };
         let (width, height) = pick.mode.size();
         let mut output = Output {
             connector: pick.connector,
@@ -79,6 +81,7 @@ impl Output {
             screen: Size::new(width.into(), height.into()),
             rgb: if options.is_16_bit || card.prefers_16_bits() { DrmFourcc::Rgb565 } else { DrmFourcc::Xrgb8888 },
             planes,
+            backdrop: OnceCell::new(),
             before,
             card,
         };
@@ -118,15 +121,15 @@ impl Output {
     }
 
     fn rgb_layout(&self, kind: Kind, buffers: Vec<Buffer>) -> Layout {
-        let atomic = self.planes.as_ref().map(|planes| {
+        let lane = self.planes.as_ref().map(|planes| {
             let mut request = Request::default();
-            let slots = self.put_whole(&planes.primary, &mut request, &buffers[0]);
-            for overlay in &planes.overlays {
+            let slots = self.put_whole(planes.primary(), &mut request, &buffers[0]);
+            for overlay in planes.overlays() {
                 overlay.clear(&mut request);
             }
-            (request, slots)
+            Lane { request, slots }
         });
-        Layout { kind, buffers, atomic, _backdrop: None }
+        Layout { kind, buffers, lane }
     }
 
     /// Buffers of the screen's size. Two will do where memory for scan-out is short.
@@ -139,46 +142,67 @@ impl Output {
 
     /// Buffers of the picture's size on the first plane that the driver agrees to; `None` where it agrees to none.
     pub fn yuv(&self, size: Size) -> Option<Layout> {
+        YUV_FORMATS.into_iter().filter(|format| self.takes(*format)).find_map(|format| {
+            let mut buffers = vec![Buffer::new(&self.card, size, format).ok()?];
+            let lane = self.lane(format, size, buffers[0].framebuffer())?;
+            while buffers.len() < BUFFERS {
+                buffers.push(Buffer::new(&self.card, size, format).ok()?);
+            }
+            Some(Layout { kind: Kind::Yuv(size), buffers, lane: Some(lane) })
+        })
+    }
+
+    fn takes(&self, format: DrmFourcc) -> bool {
+        self.planes.as_ref().is_some_and(|planes| planes.for_format(format).next().is_some())
+    }
+
+    /// The first plane that the driver agrees to put a framebuffer of this format and size on, scaled to the screen;
+    /// `None` where it agrees to none.
+    pub fn lane(&self, format: DrmFourcc, size: Size, framebuffer: framebuffer::Handle) -> Option<Lane> {
         let planes = self.planes.as_ref()?;
         // Samples at 4:2:0 come in twos; an odd picture would have half a sample that drivers treat differently.
         if size.pixels() == 0 || !size.width.is_multiple_of(2) || !size.height.is_multiple_of(2) {
             return None;
         }
-        planes.yuv.iter().find_map(|(port, is_primary, format)| self.try_yuv(planes, port, *is_primary, *format, size))
+        planes.for_format(format).find_map(|port| {
+            let lane = self.lane_on(planes, port, size, framebuffer).ok()?;
+            lane.request.clone().commit(&self.card, AtomicCommitFlags::TEST_ONLY).ok()?;
+            tracing::debug!("{size} goes to a plane as {format}");
+            Some(lane)
+        })
     }
 
-    fn try_yuv(
+    fn lane_on(
         &self,
         planes: &Planes,
         port: &PlanePort,
-        is_primary: bool,
-        format: DrmFourcc,
         size: Size,
-    ) -> Option<Layout> {
-        let mut buffers = vec![Buffer::new(&self.card, size, format).ok()?];
+        framebuffer: framebuffer::Handle,
+    ) -> io::Result<Lane> {
         let mut request = Request::default();
-        let backdrop = if is_primary { None } else { Some(Buffer::new(&self.card, self.screen, self.rgb).ok()?) };
-        if let Some(backdrop) = &backdrop {
-            self.put_whole(&planes.primary, &mut request, backdrop);
+        if !port.is_same(planes.primary()) {
+            self.put_whole(planes.primary(), &mut request, self.backdrop()?);
         }
         let (left, top, shown) = size.fit(self.screen);
         let at = [left, top, shown.width, shown.height];
-        let slots = port.put(&mut request, buffers[0].framebuffer(), (size.width, size.height), at);
-        for overlay in planes.overlays.iter().filter(|overlay| !overlay.is_same(port)) {
+        let slots = port.put(&mut request, framebuffer, (size.width, size.height), at);
+        for overlay in planes.overlays().filter(|overlay| !overlay.is_same(port)) {
             overlay.clear(&mut request);
         }
-        request.commit(&self.card, AtomicCommitFlags::TEST_ONLY).ok()?;
-        while buffers.len() < BUFFERS {
-            buffers.push(Buffer::new(&self.card, size, format).ok()?);
+        Ok(Lane { request, slots })
+    }
+
+    fn backdrop(&self) -> io::Result<&Buffer> {
+        if self.backdrop.get().is_none() {
+            let _ = self.backdrop.set(Buffer::new(&self.card, self.screen, self.rgb)?);
         }
-        tracing::debug!("{size} goes to a plane as {format}, {}x{} on the screen", shown.width, shown.height);
-        Some(Layout { kind: Kind::Yuv(size), buffers, atomic: Some((request, slots)), _backdrop: backdrop })
+        self.backdrop.get().ok_or_else(|| io::ErrorKind::OutOfMemory.into())
     }
 
     /// Sets the mode, waiting until it is on.
     fn set_mode(&mut self, layout: &Layout) -> io::Result<()> {
-        if let Some((request, _)) = &layout.atomic {
-            if self.set_mode_atomic(request.clone()).is_ok() {
+        if let Some(lane) = &layout.lane {
+            if self.set_mode_atomic(lane.request.clone()).is_ok() {
                 return Ok(());
             }
             // Some old drivers list the properties and refuse the commit: the legacy call is still there.
@@ -207,15 +231,18 @@ impl Output {
     }
 
     /// Puts a buffer on the screen at the next vblank, without waiting; an event follows.
-    pub fn flip(&self, layout: &mut Layout, buffer: usize, picture: &Picture) -> io::Result<()> {
+    pub fn flip(&self, layout: &mut Layout, buffer: usize, range: ColourRange) -> io::Result<()> {
         let framebuffer = layout.buffers[buffer].framebuffer();
-        match (&mut layout.atomic, &self.planes) {
-            (Some((request, slots)), Some(_)) => {
-                slots.exchange(request, framebuffer, picture.range == ColourRange::Full);
-                request.commit(&self.card, AtomicCommitFlags::NONBLOCK | AtomicCommitFlags::PAGE_FLIP_EVENT)
-            }
+        match (&mut layout.lane, &self.planes) {
+            (Some(lane), Some(_)) => self.flip_to(lane, framebuffer, range),
             _ => self.card.page_flip(self.crtc, framebuffer, PageFlipFlags::EVENT, None),
         }
+    }
+
+    /// The same for any framebuffer like the one that the lane was made for.
+    pub fn flip_to(&self, lane: &mut Lane, framebuffer: framebuffer::Handle, range: ColourRange) -> io::Result<()> {
+        lane.slots.exchange(&mut lane.request, framebuffer, range == ColourRange::Full);
+        lane.request.commit(&self.card, AtomicCommitFlags::NONBLOCK | AtomicCommitFlags::PAGE_FLIP_EVENT)
     }
 }
 
@@ -223,7 +250,7 @@ impl Drop for Output {
     fn drop(&mut self) {
         if let Some(planes) = &self.planes {
             let mut request = Request::default();
-            for overlay in &planes.overlays {
+            for overlay in planes.overlays() {
                 overlay.clear(&mut request);
             }
             let _ = request.commit(&self.card, AtomicCommitFlags::empty());
@@ -237,78 +264,5 @@ impl Drop for Output {
             }
             None => self.card.set_crtc(self.crtc, None, (0, 0), &[], None),
         };
-    }
-}
-
-impl Planes {
-    /// The planes that the CRTC can use.
-    fn find(card: &Card, crtc: crtc::Handle, options: Options) -> io::Result<Planes> {
-        let resources = card.resource_handles()?;
-        let mut primaries = Vec::new();
-        let mut others = Vec::new();
-        for handle in card.plane_handles()? {
-            let info = card.get_plane(handle)?;
-            if !resources.filter_crtcs(info.possible_crtcs()).contains(&crtc) {
-                continue;
-            }
-            let properties = Properties::of(card, handle)?;
-            let port = PlanePort::new(&properties, crtc.into())?;
-            match PlaneRole::of(&properties) {
-                // A card may have several; the one that the CRTC already uses is its own.
-                PlaneRole::Primary if info.crtc() == Some(crtc) => primaries.insert(0, (port, info)),
-                PlaneRole::Primary => primaries.push((port, info)),
-                PlaneRole::Overlay => others.push((port, info)),
-                PlaneRole::Cursor => {}
-            }
-        }
-        let Some((primary, info)) = primaries.into_iter().next() else {
-            return Err(io::Error::other("the CRTC has no primary plane"));
-        };
-        let listed = |info: &plane::Info, format: DrmFourcc| info.formats().contains(&(format as u32));
-        let mut yuv = Vec::new();
-        let mut overlays = Vec::new();
-        for format in YUV_FORMATS.into_iter().filter(|format| options.is_yuv && listed(&info, *format)) {
-            yuv.push((primary.clone(), true, format));
-        }
-        // One overlay a format will do: those of a card are alike, and some have dozens.
-        for format in YUV_FORMATS.into_iter().filter(|_| options.is_yuv) {
-            if let Some((port, _)) = others.iter().find(|(_, info)| listed(info, format)) {
-                yuv.push((port.clone(), false, format));
-            }
-        }
-        // What each commit has to keep dark: the overlays that we may use, and those that somebody left on.
-        for (port, info) in others {
-            if info.crtc() == Some(crtc) || yuv.iter().any(|(ours, ..)| ours.is_same(&port)) {
-                overlays.push(port);
-            }
-        }
-        Ok(Planes { primary, overlays, yuv })
-    }
-}
-
-/// What a plane is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PlaneRole {
-    /// Beneath the others; the screen's own.
-    Primary,
-    /// Above it.
-    Overlay,
-    /// For the pointer.
-    Cursor,
-}
-
-impl PlaneRole {
-    /// By the plane's property `type`, whose numbers are the kernel's `enum drm_plane_type`.
-    pub fn of(properties: &Properties) -> PlaneRole {
-        match properties.value("type") {
-            Some(1) => PlaneRole::Primary,
-            Some(2) => PlaneRole::Cursor,
-            _ => PlaneRole::Overlay,
-        }
-    }
-
-    /// The role of a plane of `card`.
-    pub fn of_plane(card: &Card, handle: plane::Handle) -> io::Result<PlaneRole> {
-        Ok(PlaneRole::of(&Properties::of(card, handle)?))
     }
 }

@@ -1,4 +1,8 @@
 //! A decoder in hardware.
+//!
+//! A picture is given out as a copy, or lent in the driver's own buffer ([`M2mDecoder::decode_in_place`]): the driver has
+//! that back when the frame is dropped, from whatever thread. It is lent only while the driver keeps as many buffers as it
+//! says that it needs, so a screen that holds on to pictures never stops it.
 
 use super::calls::Command;
 use super::list::{RAW, Role, find};
@@ -10,10 +14,12 @@ use crate::codec::{CodecError, VideoDecoder};
 use crate::device::v4l2::buffers::Memory;
 use crate::device::v4l2::raw::{Node, Side};
 use crate::device::v4l2::streaming_fault;
-use crate::device::{Fault, FaultKind};
-use crate::media::{ColourRange, EncodedFrame, FrameView, Picture, Size, VideoFormat};
+use crate::device::{DecodedFrame, Fault, FaultKind, HardwarePicture, Pixels};
+use crate::media::{ColourRange, EncodedFrame, Picture, Size};
+use crate::ring::Claim;
 use crate::sys::clock;
 use crate::sys::wake::Stop;
+use core::sync::atomic::{AtomicU64, Ordering};
 use nix::poll::PollFlags;
 use v4l::v4l_sys as sys;
 
@@ -23,24 +29,21 @@ const FRAME_BYTES: usize = 1 << 20;
 const SIZE_BEFORE: Size = Size::new(640, 480);
 /// Pictures that the driver may fill while one is copied.
 const CAPTURE_BUFFERS_MORE: u32 = 2;
+/// Pictures that are lent: one that waits for the screen, one on its way there, and one on it.
+const CAPTURE_BUFFERS_LENT: u32 = 3;
 /// More than any driver needs for references; a broken one may ask for any number.
 const CAPTURE_BUFFERS_MAX: u32 = 24;
 
-/// How decoded pictures lie in the driver's buffers.
-#[derive(Clone, Copy, Debug)]
-struct Layout {
-    /// The whole buffer.
-    buffer: VideoFormat,
-    /// What of it is the picture, from the upper left on.
-    visible: Size,
-}
+/// Numbers the sets of buffers of all decoders of the process.
+static SETS: AtomicU64 = AtomicU64::new(0);
 
 /// An open decoder.
 #[derive(Debug)]
 pub struct M2mDecoder {
-    session: Session,
+    session: Session<DecodedFrame>,
     coded: Coded,
-    layout: Option<Layout>,
+    /// Buffers that the driver needs for itself.
+    needed: usize,
     /// The driver has said that the stream has other pictures from here on.
     is_changing: bool,
     converter: Converter,
@@ -77,7 +80,7 @@ impl M2mDecoder {
         Ok(M2mDecoder {
             session,
             coded,
-            layout: None,
+            needed: 1,
             is_changing: false,
             converter: Converter::new(),
             range: ColourRange::Limited,
@@ -117,14 +120,19 @@ impl M2mDecoder {
         let visible = node.visible().filter(|v| v.width <= whole.width && v.height <= whole.height).unwrap_or(whole);
         let wanted = node.control(sys::V4L2_CID_MIN_BUFFERS_FOR_CAPTURE).map_or(1, |n| n.max(1).cast_unsigned());
         let wanted = wanted.min(CAPTURE_BUFFERS_MAX);
-        self.session.start_capture(wanted + CAPTURE_BUFFERS_MORE, wanted as usize)?;
-        self.layout = Some(Layout { buffer, visible });
+        let set = SETS.fetch_add(1, Ordering::Relaxed);
+        let count = wanted + CAPTURE_BUFFERS_MORE + CAPTURE_BUFFERS_LENT;
+        self.session.start_capture(count, wanted as usize, |node, index, map| {
+            let exported = node.export(index).ok();
+            DecodedFrame::of(Pixels::Hardware(HardwarePicture::new(map, exported, buffer, visible, set)))
+        })?;
+        self.needed = wanted as usize;
         self.is_changing = false;
         Ok(())
     }
 
     /// Waits for the picture with this stamp, and takes format changes over on the way.
-    fn receive(&mut self, stamp: u64, within: core::time::Duration, out: &mut Picture) -> Result<(), CodecError> {
+    fn receive(&mut self, stamp: u64, within: core::time::Duration) -> Result<Claim<DecodedFrame>, CodecError> {
         let until = clock::now() + within;
         loop {
             while let Some(event) =
@@ -137,8 +145,7 @@ impl M2mDecoder {
                     if got.broken {
                         return Err(CodecError::Broken("the hardware decoder says that the picture is damaged"));
                     }
-                    // Raw pictures fill their buffer, whatever the driver counts.
-                    return self.copy_out(claim.bytes(), out);
+                    return Ok(claim);
                 }
                 // What was given before, and given up.
                 Taken::Frame(..) => {}
@@ -157,19 +164,28 @@ impl M2mDecoder {
 }
 
 impl M2mDecoder {
-    /// Copies the visible part of a decoded picture.
-    fn copy_out(&mut self, bytes: &[u8], out: &mut Picture) -> Result<(), CodecError> {
-        let nothing = CodecError::Broken("the hardware decoder's picture is shorter than its format says");
-        let Some(layout) = self.layout else { return Err(nothing) };
-        let Some(view) = FrameView::parse(bytes, &layout.buffer) else { return Err(nothing) };
-        let range = if self.coded == Coded::H264 { self.range } else { layout.buffer.range };
-        let visible = VideoFormat { size: layout.visible, range, ..layout.buffer };
-        self.converter.convert(view, &visible, layout.visible, out)
+    /// Decodes a frame: the picture where the hardware put it, or, where that memory cannot be spared or shared, a copy of
+    /// it in `out`.
+    ///
+    /// # Errors
+    /// As for [`VideoDecoder::decode`].
+    pub fn decode_in_place(
+        &mut self,
+        frame: &EncodedFrame,
+        out: &mut Picture,
+    ) -> Result<Option<Claim<DecodedFrame>>, CodecError> {
+        let claim = self.decode_one(frame)?;
+        let is_spared = self.session.with_driver() >= self.needed;
+        match &claim.pixels {
+            Pixels::Hardware(picture) if is_spared && picture.exported().is_some() && picture.view().is_some() => {
+                Ok(Some(claim))
+            }
+            _ => claim.copy_to(&mut self.converter, out).map(|()| None),
+        }
     }
-}
 
-impl VideoDecoder for M2mDecoder {
-    fn decode(&mut self, frame: &EncodedFrame, out: &mut Picture) -> Result<(), CodecError> {
+    /// Has a frame decoded, into a buffer of the driver's.
+    fn decode_one(&mut self, frame: &EncodedFrame) -> Result<Claim<DecodedFrame>, CodecError> {
         if self.coded == Coded::H264
             && let Some(range) = find_range(&frame.data)
         {
@@ -180,7 +196,18 @@ impl VideoDecoder for M2mDecoder {
             buffer.get_mut(..frame.data.len())?.copy_from_slice(&frame.data);
             Some(frame.data.len())
         });
-        self.receive(stamp.map_err(library)?, within, out)
+        let mut claim = self.receive(stamp.map_err(library)?, within)?;
+        if let (Coded::H264, Pixels::Hardware(picture)) = (self.coded, &mut claim.pixels) {
+            picture.buffer.range = self.range;
+        }
+        Ok(claim)
+    }
+}
+
+impl VideoDecoder for M2mDecoder {
+    fn decode(&mut self, frame: &EncodedFrame, out: &mut Picture) -> Result<(), CodecError> {
+        let claim = self.decode_one(frame)?;
+        claim.copy_to(&mut self.converter, out)
     }
 }
 

@@ -121,7 +121,7 @@ impl M2mEncoder {
         set_controls(&node, coded, config);
         let memory = if shared.is_some() { Memory::Imported } else { Memory::Mapped };
         let mut session = Session::new(name, node, memory, stop)?;
-        session.start_capture(CAPTURE_BUFFERS, 1)?;
+        session.start_capture(CAPTURE_BUFFERS, 1, |_, _, map| map)?;
         session.start_output()?;
         Ok(M2mEncoder {
             session,

@@ -11,9 +11,9 @@
 //! **It is never repaired.** At any fault the codec is dropped; whoever owns it goes on with software at once
 //! ([`crate::stage`]) and may open another later.
 //!
-//! **Copies are the rule.** A picture is written into the driver's buffer, and what comes out is copied. Only a camera's
-//! frame of a layout that the encoder reads too goes in as it lies, its memory lent from one driver to the other (a
-//! dmabuf). Levels are always video levels on the way in: no driver is known to say in the stream that they are not.
+//! **Memory is lent where it can be, and copied where not.** A camera's frame of a layout that the encoder reads too goes
+//! in as it lies, its memory lent from one driver to the other (a dmabuf), and a decoded picture may be lent to the screen
+//! in the same way; all else is written into the driver's buffer, and copied out of it. Levels are always video levels on the way in: no driver is known to say in the stream that they are not.
 
 mod calls;
 mod decoder;

@@ -25,32 +25,32 @@ pub const OUTPUT_BUFFERS: u32 = 2;
 
 /// What came out of the CAPTURE queue.
 #[derive(Debug)]
-pub enum Taken {
+pub enum Taken<S = Map> {
     /// A buffer with something in it.
-    Frame(Dequeued, Claim<Map>),
+    Frame(Dequeued, Claim<S>),
     /// Nothing comes any more, until the codec is told to go on, or its queue is started anew.
     End,
     /// Nothing yet.
     Nothing,
 }
 
-/// The open codec.
+/// The open codec. The buffers of its CAPTURE queue are slots of kind `S`.
 #[derive(Debug)]
-pub struct Session {
+pub struct Session<S = Map> {
     name: String,
     /// Its CAPTURE side.
     pub node: Node,
     /// Its buffers' memory is mapped here, or another device's.
     output: Queue<Option<Map>>,
     /// A decoder has it once it knows what is in the stream.
-    capture: Option<Queue<Map>>,
+    capture: Option<Queue<S>>,
     stop: Option<Stop>,
     last_stamp: u64,
 }
 
-impl Session {
+impl<S> Session<S> {
     /// With buffers on the OUTPUT side, which is not started yet.
-    pub fn new(name: String, node: Node, memory: Memory, stop: Option<Stop>) -> Result<Session, Fault> {
+    pub fn new(name: String, node: Node, memory: Memory, stop: Option<Stop>) -> Result<Session<S>, Fault> {
         let output = node.facing(Side::Output);
         let output = match memory {
             Memory::Mapped => Queue::make(output, OUTPUT_BUFFERS, 1, |_, _, map| Some(map)),
@@ -75,11 +75,16 @@ impl Session {
         self.output.stream_on().map_err(|e| call_fault(&self.name, e))
     }
 
-    /// Makes the CAPTURE queue and starts it; the one before it is given up.
-    pub fn start_capture(&mut self, buffers: u32, least: usize) -> Result<(), Fault> {
+    /// Makes the CAPTURE queue and starts it; the one before it is given up. `slot` makes a slot of a buffer's memory.
+    pub fn start_capture(
+        &mut self,
+        buffers: u32,
+        least: usize,
+        slot: impl Fn(&Node, u32, Map) -> S,
+    ) -> Result<(), Fault> {
         // First, since a queue has one set of buffers at a time.
         self.stop_capture();
-        let capture = Queue::start(self.node.clone(), buffers, least, |_, _, map| map);
+        let capture = Queue::start(self.node.clone(), buffers, least, slot);
         self.capture = Some(capture.map_err(|e| call_fault(&self.name, e))?);
         Ok(())
     }
@@ -87,6 +92,11 @@ impl Session {
     /// Gives the CAPTURE queue and its buffers up.
     pub fn stop_capture(&mut self) {
         self.capture = None;
+    }
+
+    /// Buffers that the codec has to put something into, or has done so.
+    pub fn with_driver(&self) -> usize {
+        self.capture.as_ref().map_or(0, Queue::with_driver)
     }
 
     /// Whether there is a CAPTURE queue.
@@ -164,7 +174,7 @@ impl Session {
     }
 
     /// What the codec has made, if it has. A buffer that is dropped goes back to it at the next call.
-    pub fn take(&mut self) -> Result<Taken, Fault> {
+    pub fn take(&mut self) -> Result<Taken<S>, Fault> {
         let Some(capture) = &mut self.capture else { return Ok(Taken::Nothing) };
         let got = capture.refill().map_err(|e| ("queue a buffer (VIDIOC_QBUF)", e)).and_then(|()| {
             match capture.dequeue() {

@@ -42,7 +42,7 @@ impl Rig {
             health: health.clone(),
             stats: stats.clone(),
         };
-        let mut stage = Present::new(context.clone(), spec, ports);
+        let mut stage = Present::new(context.clone(), spec, Options::default(), ports);
         // What is late is `lateness`' own matter; here a busy machine must not make it so.
         stage.lateness = Lateness::new(Duration::MAX);
         let thread = Some(stage.start().unwrap());
@@ -52,7 +52,7 @@ impl Rig {
     /// Sends a picture that was taken `age` ago; counts it as replaced where it replaces one, as `expand` does.
     fn send(&mut self, number: u64, luma: u8, age: Duration) {
         let mut claim = self.pool.claim().expect("the stage keeps no more slots than it needs");
-        claim.picture.fill(luma, 128, 128);
+        claim.own_mut().unwrap().fill(luma, 128, 128);
         claim.number = number;
         claim.decoded_at = clock::now();
         claim.captured_at = claim.decoded_at - age;
