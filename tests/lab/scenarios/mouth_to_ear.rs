@@ -1,0 +1,113 @@
+//! How long a voice takes from the mouth into the other's ear, over real sound drivers: a chirp is said into one station's
+//! microphone and found in what comes out of the other's loudspeaker, both timed by one clock. On a clean network, on a bad
+//! one, and with cards that can do one odd layout only, both ways at once.
+//!
+//! This kernel ticks 100 times a second, and snd-aloop moves sound at its ticks: of what is measured 5 ms a card are the lab's.
+
+use crate::Outcome;
+use crate::devices::End;
+use crate::devices::network::{Ip, Network};
+use crate::devices::room::{Heard, Layout, Room};
+use crate::devices::sound;
+use crate::machine::Order;
+use crate::station::Station;
+use alsa::pcm::Format;
+use std::fmt::Write;
+use std::time::Duration;
+
+const USUAL: Layout = Layout { format: Format::S16LE, channels: 1, rate_hz: 48_000 };
+/// What cards can do that do not do the usual: the near end's, the far end's.
+const ODD: [[Layout; 2]; 2] = [
+    [
+        Layout { format: Format::S16LE, channels: 2, rate_hz: 44_100 },
+        Layout { format: Format::S243LE, channels: 2, rate_hz: 48_000 },
+    ],
+    [
+        Layout { format: Format::S16LE, channels: 1, rate_hz: 16_000 },
+        Layout { format: Format::S32LE, channels: 2, rate_hz: 96_000 },
+    ],
+];
+/// Five of a hundred packets are lost each way, and each is late by up to 30 ms.
+const BAD: &str = "loss 5% delay 15ms 15ms";
+
+/// Chirps come three times a second, and the first are spoken to nobody.
+const LISTEN: Duration = Duration::from_secs(6);
+/// A call that does what it should is at half of this. More is a queue that grew, whatever else the machine has to do.
+const MEDIAN_MAX: Duration = Duration::from_millis(200);
+/// Chirps that must arrive, at each end. The first second has none, and the bad network may swallow some.
+const HEARD_LEAST: usize = 8;
+
+pub fn play(_: &Order) -> Outcome<String> {
+    sound::load()?;
+    let network = Network::lay(Ip::V6)?;
+    let mut told = String::new();
+    write!(told, "clean network: {}", call([USUAL; 2])?)?;
+    network.spoil(BAD)?;
+    write!(told, "; 5 % loss and 30 ms of jitter: {}", call([USUAL; 2])?)?;
+    network.mend()?;
+    for layouts in ODD {
+        let [near, far] =
+            layouts.map(|layout| format!("{} of {} Hz, {} channel(s)", layout.format, layout.rate_hz, layout.channels));
+        write!(told, "; {near} and {far}: {}", call(layouts)?)?;
+    }
+    Ok(told)
+}
+
+/// A call without pictures between cards of those layouts: how long sound takes each way.
+fn call(layouts: [Layout; 2]) -> Outcome<String> {
+    let rooms = [Room::start(End::Near, layouts[0])?, Room::start(End::Far, layouts[1])?];
+    let start = |end: End| {
+        let options = [
+            ("--host", Ip::V6.address(end.other()).to_string()),
+            ("-v", "6".into()),
+            ("--camera", "none".into()),
+            ("--screen", "none".into()),
+            ("--mic", format!("alsa:{}", sound::station_side(end))),
+            ("--speaker", format!("alsa:{}", sound::station_side(end))),
+        ];
+        let words: Vec<String> = options.into_iter().flat_map(|(name, value)| [name.to_string(), value]).collect();
+        Station::start(end, &words)
+    };
+    let (near, far) = (start(End::Near)?, start(End::Far)?);
+    std::thread::sleep(LISTEN);
+    near.hang_up()?;
+    let report = far.hang_up()?;
+    println!("{layouts:?}: the far station says of itself: {}", report["sound"]);
+    let [near, far] = rooms.map(Room::end);
+    let (near, far) = (near?, far?);
+    Ok(format!("{} there, {} back", Delays::of("far", &near, &far)?, Delays::of("near", &far, &near)?))
+}
+
+/// How long chirps took one way, sorted.
+struct Delays(Vec<Duration>);
+
+impl Delays {
+    fn of(name: &str, mouth: &Heard, ear: &Heard) -> Outcome<Delays> {
+        let since_said = |heard: &Duration| {
+            let said = mouth.said.iter().rev().find(|said| *said < heard)?;
+            Some(*heard - *said)
+        };
+        let mut delays: Vec<Duration> = ear.heard.iter().filter_map(since_said).collect();
+        println!("{name}: {delays:?} of {} said", mouth.said.len());
+        delays.sort();
+        let delays = Delays(delays);
+        if delays.0.len() < HEARD_LEAST || delays.part(0.5) > MEDIAN_MAX {
+            let (said, heard) = (mouth.said.len(), delays.0.len());
+            return Err(format!("of {said} chirps {heard} were heard at the {name} end, {delays}").into());
+        }
+        Ok(delays)
+    }
+
+    /// What that share of them took at the most.
+    fn part(&self, share: f64) -> Duration {
+        let at = (self.0.len() as f64 * share) as usize;
+        self.0.get(at.min(self.0.len().saturating_sub(1))).copied().unwrap_or_default()
+    }
+}
+
+impl std::fmt::Display for Delays {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let ms = |share| self.part(share).as_secs_f64() * 1e3;
+        write!(f, "{:.0} ms (95 of 100 within {:.0})", ms(0.5), ms(0.95))
+    }
+}
