@@ -1,6 +1,6 @@
 //! `visavis latency`: how long sound takes from mouth to ear, measured by the station that runs here, in words.
 //!
-//! How it is measured, and what it measures, stands at the head of the room `voice`'s `probe`.
+//! How, and what it is that is measured, is told at the head of `voice::probe`.
 
 use super::ctl::{SocketArg, ask, failure, unexpected};
 use super::{EX_UNAVAILABLE, Failure, print};
@@ -36,7 +36,8 @@ const MEASURED_WITHIN: Duration = Duration::from_secs(20);
 /// How often the station is asked.
 const ASK_EVERY: Duration = Duration::from_millis(250);
 
-/// Below it nobody notices; what people feel beyond: ITU-T G.114 and G.107, who count from mouth to ear as well.
+/// What a station is meant to stay below; and where people begin to be less than content, by ITU-T G.114, which counts from
+/// mouth to ear as well.
 const GOOD_MS: f32 = 100.0;
 const FAIR_MS: f32 = 200.0;
 /// Fewer that come back are luck.
@@ -114,8 +115,8 @@ fn words(measured: &Measurement) -> String {
         sorted.sort_by(f32::total_cmp);
         let part = |share: f32| sorted[((sorted.len() as f32 * share) as usize).min(sorted.len() - 1)];
         let verdict = match part(0.5) {
-            ms if ms < GOOD_MS => "Good: a tenth of a second is where people begin to notice.",
-            ms if ms < FAIR_MS => "Fair: people begin to interrupt each other.",
+            ms if ms < GOOD_MS => "Good: below a tenth of a second nobody notices.",
+            ms if ms < FAIR_MS => "Fair: who listens for it notices, and people talk as ever.",
             _ => "Slow: people interrupt each other. `visavis doctor` looks for the reason, Wi-Fi first.",
         };
         // Writing to a String cannot fail.

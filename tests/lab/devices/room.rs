@@ -94,6 +94,84 @@ fn open(name: &str, direction: Direction, layout: Layout) -> Outcome<PCM> {
     Ok(pcm)
 }
 
+/// One room with both stations in it: what the near one's loudspeaker plays, both microphones hear. Until it is ended.
+#[derive(Debug)]
+pub struct SharedRoom {
+    is_over: Arc<AtomicBool>,
+    air: Option<JoinHandle<Vec<Duration>>>,
+}
+
+/// Blocks that lie between the loudspeaker and the microphones, besides what the drivers hold: so that none runs empty.
+const AIR_BLOCKS: usize = 3;
+/// How loud the loudspeaker is at both microphones.
+const COUPLING: f64 = 0.5;
+
+impl SharedRoom {
+    /// Opens the cables of both cards, and begins.
+    pub fn start(layout: Layout) -> Outcome<SharedRoom> {
+        let cable = |end: End| format!("hw:{},1", end.name());
+        let loudspeaker = open(&cable(End::Near), Direction::Capture, layout)?;
+        let microphones = [
+            open(&cable(End::Near), Direction::Playback, layout)?,
+            open(&cable(End::Far), Direction::Playback, layout)?,
+        ];
+        let is_over = Arc::new(AtomicBool::new(false));
+        let over = is_over.clone();
+        let air = std::thread::spawn(move || carry(&loudspeaker, &microphones, layout, &over));
+        Ok(SharedRoom { is_over, air: Some(air) })
+    }
+
+    /// Ends it, and says how long sound took from the loudspeaker to the far microphone: the median.
+    pub fn end(mut self) -> Outcome<Duration> {
+        self.is_over.store(true, Ordering::SeqCst);
+        let air = self.air.take().and_then(|thread| thread.join().ok());
+        let mut times = air.ok_or("the room's thread has panicked")?;
+        times.sort();
+        Ok(times.get(times.len() / 2).copied().ok_or("no sound was ever carried")?)
+    }
+}
+
+impl Drop for SharedRoom {
+    fn drop(&mut self) {
+        self.is_over.store(true, Ordering::SeqCst);
+    }
+}
+
+/// Carries sound from the loudspeaker to the microphones; gives how long each block took to the last of them.
+fn carry(loudspeaker: &PCM, microphones: &[PCM], layout: Layout, is_over: &AtomicBool) -> Vec<Duration> {
+    let mut bytes = vec![0; layout.block() * layout.frame_bytes()];
+    let silence = vec![0; AIR_BLOCKS * bytes.len()];
+    let mut times = Vec::new();
+    let begin = |microphone: &PCM| microphone.io_bytes().writei(&silence).map(drop);
+    if microphones.iter().any(|microphone| begin(microphone).is_err()) {
+        return times;
+    }
+    while !is_over.load(Ordering::SeqCst) {
+        if let Err(error) = loudspeaker.io_bytes().readi(&mut bytes) {
+            if loudspeaker.try_recover(error, true).is_err() {
+                return times;
+            }
+            continue;
+        }
+        let played = stamp(loudspeaker, layout).map(|(at, unread)| at.saturating_sub(unread));
+        let heard: Vec<u8> = layout.samples(&bytes).flat_map(|sample| layout.frame(COUPLING * sample)).collect();
+        for (number, microphone) in microphones.iter().enumerate() {
+            if let Err(error) = microphone.io_bytes().writei(&heard) {
+                if microphone.try_recover(error, true).and_then(|()| begin(microphone)).is_err() {
+                    return times;
+                }
+                continue;
+            }
+            if number + 1 == microphones.len()
+                && let (Ok(played), Ok((at, left))) = (&played, stamp(microphone, layout))
+            {
+                times.push((at + left).saturating_sub(*played));
+            }
+        }
+    }
+    times
+}
+
 /// The time of the driver's last look at its counter, and the sample frames that lay between the program and the cable then.
 fn stamp(pcm: &PCM, layout: Layout) -> Outcome<(Duration, Duration)> {
     let status = pcm.status()?;
