@@ -29,18 +29,20 @@ const QUIET: Room = Room { here: 0.5, there: 0.2, noise: 10.0, loss: 0.0, jitter
 /// From the loudspeaker to the microphones: sound cards' buffers, then 1 ms through the air and 4 to the other station.
 const HERE: usize = 20 * 48;
 const THERE: usize = 23 * 48;
+/// Periods from a chirp to its copy, about.
+const COPY_PERIODS: usize = 7;
 /// The network's own time.
 const TRANSIT_MS: f64 = 8.0;
 
-/// What was measured, and the median of what the periods themselves said.
-fn measure(room: Room) -> (Vec<Try>, Duration) {
+/// What became of each chirp, and how old the period itself said that it was in which the copy came, or nearly so.
+fn measure(room: Room) -> (Vec<Try>, Vec<Duration>) {
     let mut random = Random::new(7);
     let (mut chirps, mut listener) = (Chirps::default(), Listener::default());
     let mut talk = Talk::new(OpusConfig::default(), true).unwrap();
     let mut playout = Playout::new(PlayoutConfig::default()).unwrap();
     let mut air: VecDeque<i16> = vec![0; THERE + PERIOD].into();
     let mut network: Vec<(Instant, SoundPacket)> = Vec::new();
-    let (mut tries, mut ages) = (Vec::new(), Vec::new());
+    let (mut tries, mut said, mut ages, mut begun) = (Vec::new(), Vec::new(), Vec::new(), 0);
     for n in 0..2_000u64 {
         let now = Instant::from_millis(5_000 + 10 * n);
         let mut far = [0; PERIOD];
@@ -50,10 +52,13 @@ fn measure(room: Room) -> (Vec<Try>, Duration) {
             playout.handle_packet(&packet, at);
         }
         let played = playout.pull(now, &mut far);
-        ages.extend(played.captured_at.map(|at| now.since(at)));
+        ages.push(played.captured_at.map_or(Duration::ZERO, |at| now.since(at)));
         match chirps.mix(n >= 300, &mut far) {
             Turn::Over => break,
-            Turn::Probing { begins: true } => listener.begin(),
+            Turn::Probing { begins: true } => {
+                listener.begin();
+                begun = ages.len();
+            }
             _ => {}
         }
         air.extend(far);
@@ -67,7 +72,10 @@ fn measure(room: Room) -> (Vec<Try>, Duration) {
         };
         let near = hears(HERE, room.here);
         let there = hears(THERE, room.there);
-        tries.extend(listener.handle(&near));
+        if let Some(result) = listener.handle(&near) {
+            tries.push(result);
+            said.push(ages[begun + COPY_PERIODS]);
+        }
         talk.handle_far_end(&[0; PERIOD], now);
         let mut packet = SoundPacket { sequence: 0, captured_at: now, payload: heapless::Vec::new() };
         talk.handle_near_end(&there, now, false, &mut packet).unwrap();
@@ -76,20 +84,17 @@ fn measure(room: Room) -> (Vec<Try>, Duration) {
             network.push((now + PERIOD_TIME + Duration::from_secs_f64(way_ms * 1e-3), packet));
         }
     }
-    ages.sort();
-    (tries, ages[ages.len() / 2])
+    (tries, said)
 }
 
 fn back(tries: &[Try]) -> Vec<Duration> {
-    let mut back: Vec<_> = tries
+    tries
         .iter()
         .filter_map(|t| match t {
             Try::Back(time) => Some(*time),
             _ => None,
         })
-        .collect();
-    back.sort();
-    back
+        .collect()
 }
 
 /// From the period that the loudspeaker is given to the other station's microphone, which no period knows of: [`THERE`].
@@ -98,10 +103,10 @@ const WAY: Duration = Duration::from_millis(23);
 #[test]
 fn what_is_measured_is_what_a_voice_takes() {
     for room in [QUIET, Room { noise: 600.0, ..QUIET }, Room { here: 0.1, there: 0.5, ..QUIET }] {
-        let (tries, age) = measure(room);
+        let (tries, said) = measure(room);
         let back = back(&tries);
         assert!(back.len() == TRIES, "{tries:?}");
-        for time in back {
+        for (time, age) in back.into_iter().zip(said) {
             let error = time.abs_diff(age + WAY);
             assert!(error < Duration::from_millis(3), "{time:?} where {age:?} and the way were right");
         }
@@ -110,9 +115,12 @@ fn what_is_measured_is_what_a_voice_takes() {
 
 #[test]
 fn over_a_bad_network_most_chirps_come_back_and_the_median_is_right() {
-    let (tries, age) = measure(Room { loss: 0.05, jitter_ms: 30.0, ..QUIET });
-    let back = back(&tries);
+    let (tries, mut said) = measure(Room { loss: 0.05, jitter_ms: 30.0, ..QUIET });
+    let mut back = back(&tries);
     assert!(back.len() >= 8, "{tries:?}");
+    back.sort();
+    said.sort();
+    let age = said[said.len() / 2];
     let error = back[back.len() / 2].abs_diff(age + WAY);
     assert!(error < Duration::from_millis(8), "{back:?} where {age:?} was right");
 }

@@ -28,6 +28,8 @@ const BLOCKS_A_SECOND: u32 = 100;
 const BUFFER_MICROS: u32 = 100_000;
 /// From one chirp to the next: more than a sound may take, so that there is no question of which one is heard.
 const CHIRP_EVERY_BLOCKS: u64 = 40;
+/// How long one lasts, and the buffers that it passes.
+const BLOCKS_A_CHIRP: u64 = 15;
 
 /// A room in which a chirp is said again and again, and everything is recorded, until it is dropped.
 #[derive(Debug)]
@@ -143,23 +145,22 @@ fn carry(loudspeaker: &PCM, microphones: &[PCM], layout: Layout, is_over: &Atomi
     let silence = vec![0; AIR_BLOCKS * bytes.len()];
     let mut times = Vec::new();
     let begin = |microphone: &PCM| microphone.io_bytes().writei(&silence).map(drop);
-    if microphones.iter().any(|microphone| begin(microphone).is_err()) {
-        return times;
+    for microphone in microphones {
+        // As below.
+        let _ = begin(microphone);
     }
     while !is_over.load(Ordering::SeqCst) {
-        if let Err(error) = loudspeaker.io_bytes().readi(&mut bytes) {
-            if loudspeaker.try_recover(error, true).is_err() {
-                return times;
-            }
+        if loudspeaker.io_bytes().readi(&mut bytes).is_err() {
+            begin_again(loudspeaker);
             continue;
         }
         let played = stamp(loudspeaker, layout).map(|(at, unread)| at.saturating_sub(unread));
         let heard: Vec<u8> = layout.samples(&bytes).flat_map(|sample| layout.frame(COUPLING * sample)).collect();
         for (number, microphone) in microphones.iter().enumerate() {
-            if let Err(error) = microphone.io_bytes().writei(&heard) {
-                if microphone.try_recover(error, true).and_then(|()| begin(microphone)).is_err() {
-                    return times;
-                }
+            if microphone.io_bytes().writei(&heard).is_err() {
+                begin_again(microphone);
+                // What cannot be written now is written after the next block.
+                let _ = begin(microphone);
                 continue;
             }
             if number + 1 == microphones.len()
@@ -181,6 +182,13 @@ fn stamp(pcm: &PCM, layout: Layout) -> Outcome<(Duration, Duration)> {
     Ok((at, layout.time_of(usize::try_from(status.get_delay()).unwrap_or(0))))
 }
 
+/// After an underrun or an overrun; or when the driver has stopped this side, since the station's has just been opened (EIO).
+fn begin_again(pcm: &PCM) {
+    // It may be too early: then the next transfer fails too, and it is tried again.
+    let _ = pcm.prepare();
+    std::thread::sleep(Duration::from_millis(10));
+}
+
 /// Says a chirp every so often; gives when each began, but for those that an underrun spoilt.
 fn speak(pcm: &PCM, layout: Layout, is_over: &AtomicBool) -> Vec<Duration> {
     let block = layout.block();
@@ -190,13 +198,13 @@ fn speak(pcm: &PCM, layout: Layout, is_over: &AtomicBool) -> Vec<Duration> {
         let since_chirp = (count % CHIRP_EVERY_BLOCKS) as usize * block;
         let sound = (since_chirp..since_chirp + block).map(|n| chirp.get(n).copied().unwrap_or(0.0));
         let bytes: Vec<u8> = sound.flat_map(|sample| layout.frame(sample)).collect();
-        if let Err(error) = pcm.io_bytes().writei(&bytes) {
+        if pcm.io_bytes().writei(&bytes).is_err() {
             // The chirp that was being said is none.
-            said.pop();
-            count = 1;
-            if pcm.try_recover(error, true).is_err() {
-                return said;
+            if (1..BLOCKS_A_CHIRP).contains(&(count % CHIRP_EVERY_BLOCKS)) {
+                said.pop();
             }
+            count = BLOCKS_A_CHIRP;
+            begin_again(pcm);
             continue;
         }
         if since_chirp == 0
@@ -222,8 +230,7 @@ fn listen(pcm: &PCM, layout: Layout, is_over: &AtomicBool) -> Vec<Duration> {
                     stamps.push((sound.len(), at.saturating_sub(unread)));
                 }
             }
-            Err(error) if pcm.try_recover(error, true).is_ok() => {}
-            Err(_) => break,
+            Err(_) => begin_again(pcm),
         }
     }
     let time_of = |begin: usize| {
