@@ -28,6 +28,8 @@ const BLOCKS_A_SECOND: u32 = 100;
 const BUFFER_MICROS: u32 = 100_000;
 /// From one chirp to the next: more than a sound may take, so that there is no question of which one is heard.
 const CHIRP_EVERY_BLOCKS: u64 = 40;
+/// The same as a time.
+pub const CHIRP_EVERY: Duration = Duration::from_millis(CHIRP_EVERY_BLOCKS * 1_000 / BLOCKS_A_SECOND as u64);
 /// How long one lasts, and the buffers that it passes.
 const BLOCKS_A_CHIRP: u64 = 15;
 

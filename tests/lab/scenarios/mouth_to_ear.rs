@@ -9,7 +9,7 @@ use crate::Outcome;
 use crate::command::run;
 use crate::devices::End;
 use crate::devices::network::{Ip, Network};
-use crate::devices::room::{Heard, Layout, Room, SharedRoom};
+use crate::devices::room::{CHIRP_EVERY, Heard, Layout, Room, SharedRoom};
 use crate::devices::sound;
 use crate::intercom::{Intercom, make_known};
 use crate::machine::Order;
@@ -141,7 +141,8 @@ impl Delays {
     fn of(name: &str, mouth: &Heard, ear: &Heard) -> Outcome<Delays> {
         let since_said = |heard: &Duration| {
             let said = mouth.said.iter().rev().find(|said| *said < heard)?;
-            Some(*heard - *said)
+            // One whose beginning an underrun has hidden is not to be taken for the one before it.
+            Some(*heard - *said).filter(|delay| *delay < CHIRP_EVERY)
         };
         let mut delays: Vec<Duration> = ear.heard.iter().filter_map(since_said).collect();
         println!("{name}: {delays:?} of {} said", mouth.said.len());
