@@ -31,7 +31,7 @@
 //! | [`ring`] | `pool` (leases), `fifo`, `mailbox` | – |
 //! | [`stats`] | counters, latency histograms | time |
 //! | [`codec`] | `h264`, `mjpeg`, `deflate`, `opus`, pixel conversion and scaling | media, time |
-//! | [`voice`] | echo, noise and level; jitter buffer, concealment, drift, tones, volume | codec, media, time |
+//! | [`voice`] | echo, noise and level; jitter buffer, concealment, drift, tones, volume; how long a voice takes | codec, media, time |
 //! | [`card`] | what the station itself draws on its screen | media |
 //! | [`wire`] | the bytes: datagram header, fragments, sound packets, control messages | media, time |
 //! | [`link`] | one peer: session, loss repair, frame assembly, control channel, clock offset | wire, media, time, stats, identity |

@@ -12,6 +12,7 @@ mod ctl;
 mod demo;
 mod devices;
 mod doctor;
+mod latency;
 mod log;
 mod logging;
 mod man;
@@ -74,6 +75,8 @@ enum Command {
     Status(ctl::ShowArgs),
     /// Show what happens at the station that runs here, as it happens
     Watch(ctl::ShowArgs),
+    /// Measure how long sound takes from mouth to ear, with two stations in one room
+    Latency(latency::Args),
     /// List cameras, sound cards, screens and GPIO chips, and what each lacks to be used
     Devices,
     /// Read the configuration, print what it comes to, and try every device
@@ -140,6 +143,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Ctl(args) => ctl::ctl(args),
         Command::Status(args) => ctl::status(args),
         Command::Watch(args) => ctl::watch(args),
+        Command::Latency(args) => latency::run(&args),
         Command::Devices => devices::run().map_err(|e| Failure::io("list the devices", &e)).map(|()| ExitCode::SUCCESS),
         Command::Check(args) => check::run(&args),
         Command::Doctor(args) => doctor::run(&args),

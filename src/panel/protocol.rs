@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 /// Version of the frames' contents.
-pub const VERSION: u8 = 3;
+pub const VERSION: u8 = 4;
 /// Longest body of a request: an action's text is short.
 pub const REQUEST_BYTES_MAX: usize = 1 << 10;
 /// Longest body of a reply: a log of [`LOG_MAX`] calls, or [`ITEMS_MAX`] stations, with names of 32 letters.
@@ -41,6 +41,10 @@ pub enum Request {
         /// Where it is, as an address with a port, where it cannot be found by itself.
         address: Option<String>,
     },
+    /// Measure how long sound takes from the other station's microphone to this loudspeaker; it takes ten seconds.
+    Measure,
+    /// How far that has come, or what the last one found.
+    Measurement,
 }
 
 /// What the station says to a request.
@@ -63,6 +67,8 @@ pub enum Answer {
         /// The six words to be given to the other station.
         words: String,
     },
+    /// A measurement, so far.
+    Measurement(Measurement),
 }
 
 /// What the station sends.
@@ -107,6 +113,21 @@ pub struct Status {
     pub faults: Vec<String>,
     /// Pictures that are less than they were meant to be, since the board is hot or late.
     pub reduced: Vec<ReducedStatus>,
+}
+
+/// How long sound takes from mouth to ear.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Measurement {
+    /// Whether no more is to come.
+    pub is_over: bool,
+    /// Chirps that are played in all, unless the call ends before.
+    pub chirps: u8,
+    /// How long each took that came back, in the order in which they were played.
+    pub took_ms: Vec<f32>,
+    /// Chirps that this station's own microphone did not hear.
+    pub unheard_here: u8,
+    /// Those that it did, and that did not come back.
+    pub unheard_there: u8,
 }
 
 /// Pictures one way, reduced.
@@ -370,8 +391,8 @@ mod tests {
         let mut bytes = Vec::new();
         write_frame(&Request::Act("ring kitchen".into()), REQUEST_BYTES_MAX, &mut bytes).unwrap();
         write_frame(&Request::Status, REQUEST_BYTES_MAX, &mut bytes).unwrap();
-        // Golden: length 15, version 3, variant 0, text of 12 bytes.
-        assert_eq!(bytes, b"\x0f\0\0\0\x03\0\x0cring kitchen\x02\0\0\0\x03\x01");
+        // Golden: length 15, version 4, variant 0, text of 12 bytes.
+        assert_eq!(bytes, b"\x0f\0\0\0\x04\0\x0cring kitchen\x02\0\0\0\x04\x01");
         for cut in 0..19 {
             assert_eq!(read_frame::<Request>(&bytes[..cut], REQUEST_BYTES_MAX), Ok(None));
         }
@@ -385,7 +406,7 @@ mod tests {
         let read = |bytes: &[u8]| read_frame::<Request>(bytes, REQUEST_BYTES_MAX);
         assert_eq!(read(b"\xff\xff\xff\xff"), Err(FrameError::TooLong(0xffff_ffff)));
         assert_eq!(read(b"\x02\0\0\0\x01\x01"), Err(FrameError::Version(1)));
-        for garbage in [&b"\0\0\0\0"[..], b"\x01\0\0\0\x03", b"\x02\0\0\0\x03\x63", b"\x03\0\0\0\x03\x01\x01"] {
+        for garbage in [&b"\0\0\0\0"[..], b"\x01\0\0\0\x04", b"\x02\0\0\0\x04\x63", b"\x03\0\0\0\x04\x01\x01"] {
             assert_eq!(read(garbage), Err(FrameError::Garbage), "{garbage:?}");
         }
     }

@@ -12,7 +12,7 @@ use crate::ring::{Consumer, Producer};
 use crate::sys::wake::Wake;
 use crate::sys::{poll, sched};
 use crate::time::{Instant, Seldom};
-use crate::voice::{Ducked, Talk};
+use crate::voice::{Ducked, Listener, Talk};
 use nix::poll::{PollFd, PollFlags};
 use std::os::fd::AsFd;
 use std::sync::Arc;
@@ -30,6 +30,8 @@ pub(super) const QUEUE: usize = 33;
 pub(super) struct Stamped {
     pub period: Period,
     pub at: Instant,
+    /// With it begins a chirp that is to be listened for.
+    pub begins_chirp: bool,
 }
 
 /// What the stage is joined to.
@@ -55,8 +57,15 @@ pub(super) fn spawn(
     ports: TalkPorts,
 ) -> std::io::Result<JoinHandle<()>> {
     let talk = Talk::new(opus, in_a_room).map_err(|error| std::io::Error::other(error.to_string()))?;
-    let stage =
-        Stage { context, talk, ports, ducked: Ducked::Nobody, was_one_way: false, unencoded: Seldom::default() };
+    let stage = Stage {
+        context,
+        talk,
+        ports,
+        listener: None,
+        ducked: Ducked::Nobody,
+        was_one_way: false,
+        unencoded: Seldom::default(),
+    };
     std::thread::Builder::new().name("talk".into()).spawn(move || stage.run())
 }
 
@@ -64,6 +73,8 @@ struct Stage {
     context: Context,
     talk: Talk,
     ports: TalkPorts,
+    /// While it is measured how long a voice takes: made for it, since it is large and seldom needed.
+    listener: Option<Listener>,
     ducked: Ducked,
     was_one_way: bool,
     /// Periods that the encoder refused.
@@ -80,8 +91,14 @@ impl Stage {
             self.context.bell.answer();
             // Drained first: what is put in after this line signals again.
             self.ports.wake.drain();
-            while let Some(Stamped { period, at }) = self.ports.far.take() {
+            while let Some(Stamped { period, at, begins_chirp }) = self.ports.far.take() {
                 self.talk.handle_far_end(&period, at);
+                if begins_chirp {
+                    self.listener.get_or_insert_default().begin();
+                }
+            }
+            if !self.ports.knobs.probing.is_on() {
+                self.listener = None;
             }
             while let Some(near) = self.ports.near.take() {
                 self.handle(&near);
@@ -97,6 +114,9 @@ impl Stage {
     }
 
     fn handle(&mut self, near: &Stamped) {
+        if let Some(result) = self.listener.as_mut().and_then(|listener| listener.handle(&near.period)) {
+            self.ports.knobs.probing.note(result);
+        }
         if self.ports.knobs.paused.load(Ordering::Relaxed) {
             self.talk.skip(&near.period, near.at);
         } else if let Err(error) = self.send(near)
@@ -111,7 +131,7 @@ impl Stage {
         self.talk.set_expected_loss(knobs.expected_loss_percent.load(Ordering::Relaxed))?;
         self.talk.set_bitrate(knobs.bitrate_bps.load(Ordering::Relaxed))?;
         let mut packet = SoundPacket { sequence: 0, captured_at: near.at, payload: heapless::Vec::new() };
-        let is_muted = knobs.is_muted.load(Ordering::Relaxed);
+        let is_muted = knobs.is_muted.load(Ordering::Relaxed) || knobs.probing.is_on();
         self.talk.handle_near_end(&near.period, near.at, is_muted, &mut packet)?;
         match to_net.put(packet) {
             Ok(()) => stats.sent.bump(),

@@ -18,7 +18,7 @@ use crate::sys::poll::{self, Wait};
 use crate::sys::wake::Wake;
 use crate::sys::{clock, sched};
 use crate::time::{Instant, earliest};
-use crate::voice::{Playout, PlayoutConfig, Tone, Tones, VOLUME_MAX, Volume, ducked};
+use crate::voice::{Chirps, Playout, PlayoutConfig, Probing, Tone, Tones, Turn, VOLUME_MAX, Volume, ducked};
 use nix::poll::{PollFd, PollFlags};
 use std::os::fd::AsFd;
 use std::sync::Arc;
@@ -71,6 +71,8 @@ pub struct VoiceKnobs {
     pub expected_loss_percent: AtomicU8,
     /// Aim of the encoder.
     pub bitrate_bps: AtomicU32,
+    /// A measurement from mouth to ear. While it goes on the microphone is muted.
+    pub probing: Probing,
 }
 
 impl VoiceKnobs {
@@ -84,6 +86,7 @@ impl VoiceKnobs {
             paused: AtomicBool::new(true),
             expected_loss_percent: AtomicU8::new(opus.expected_loss_percent),
             bitrate_bps: AtomicU32::new(opus.bitrate_bps),
+            probing: Probing::default(),
         }
     }
 
@@ -201,6 +204,7 @@ pub fn spawn(
         stats: ports.stats,
         config,
         tones: Tones::default(),
+        chirps: Chirps::default(),
         volume: Volume::default(),
         was_paused: true,
         near: [0; PERIOD],
@@ -298,6 +302,7 @@ struct Voice {
     knobs: Arc<VoiceKnobs>,
     stats: Arc<VoiceStats>,
     tones: Tones,
+    chirps: Chirps,
     volume: Volume,
     was_paused: bool,
     near: Period,
@@ -362,6 +367,7 @@ impl Voice {
         if paused && !self.was_paused {
             // The peer is gone; the next one is another stream.
             self.playout.reset();
+            self.knobs.probing.stop();
         }
         self.was_paused = paused;
         for _ in 0..PERIODS_A_WAKE {
@@ -373,7 +379,7 @@ impl Voice {
                     self.mic.moved(xruns);
                     self.stats.mic_xruns.set(self.mic.xruns);
                     self.stats.captured.bump();
-                    if self.to_talk.put(Stamped { period: self.near, at: captured_at }).is_err() {
+                    if self.to_talk.put(Stamped { period: self.near, at: captured_at, begins_chirp: false }).is_err() {
                         self.stats.dropped_full.bump();
                     }
                     self.talk_wake.signal();
@@ -395,9 +401,14 @@ impl Voice {
                 Err(fault) => return self.speaker.fail(fault, now),
             }
             let played = self.playout.pull(now, &mut self.far);
+            let turn = self.chirps.mix(self.knobs.probing.is_on(), &mut self.far);
+            if turn == Turn::Over {
+                self.knobs.probing.stop();
+            }
             self.tones.mix(self.knobs.tone(), &mut self.far);
             let volume_percent = self.knobs.volume_percent.load(Ordering::Relaxed);
-            let is_ducked = self.knobs.is_far_ducked.load(Ordering::Relaxed);
+            // What is measured is to be heard.
+            let is_ducked = turn == Turn::Idle && self.knobs.is_far_ducked.load(Ordering::Relaxed);
             self.volume.handle(if is_ducked { ducked(volume_percent) } else { volume_percent }, &mut self.far);
             let heard_at = match speaker.write(now, &self.far) {
                 Ok(heard_at) => heard_at,
@@ -407,7 +418,8 @@ impl Voice {
             self.speaker.moved(xruns);
             self.stats.speaker_xruns.set(self.speaker.xruns);
             // A talk stage that is so late has lost what it was for anyway.
-            let _ = self.played.put(Stamped { period: self.far, at: heard_at });
+            let begins_chirp = turn == Turn::Probing { begins: true };
+            let _ = self.played.put(Stamped { period: self.far, at: heard_at, begins_chirp });
             self.talk_wake.signal();
             if let Some(captured_at) = played.captured_at {
                 self.stats.latency.record(heard_at.since(captured_at));

@@ -3,8 +3,11 @@
 //! ```text
 //!  mic period ──▶ Talk: EchoControl · Polish (noise, gain) · Duck · mute · meter · Opus ──▶ packet
 //!  packet ──▶ Playout: store by sequence · decode, FEC, concealment · splices · Drift ─┐
-//!                                          tone wanted ──▶ Tones ──▶ mixed · Volume ──▶ speaker period
+//!                           measured ──▶ Chirps · tone wanted ──▶ Tones ──▶ mixed · Volume ──▶ speaker period
 //! ```
+//!
+//! How long all of it takes, and the network and the sound cards with it, is measured by sound itself: [`Chirps`] out of the
+//! loudspeaker, [`Listener`] at the microphone.
 //!
 //! **Passive and pulled.** Nothing here waits. Packets are handed in as they arrive; the playback card's clock pulls one
 //! period each 10 ms, and that pull drives decoding, concealment and drift correction, in the card's own clock domain.
@@ -22,6 +25,7 @@ mod echo;
 mod meter;
 mod playout;
 mod polish;
+mod probe;
 mod splice;
 mod store;
 mod talk;
@@ -33,6 +37,7 @@ pub use duck::{Duck, Ducked};
 pub use echo::EchoControl;
 pub use meter::Meter;
 pub use playout::{Played, Playout, PlayoutConfig, PlayoutCounters};
+pub use probe::{Chirps, Listener, Probing, TRIES, Try, Turn};
 pub use talk::Talk;
 pub use tones::{TONE_PEAK, Tone, Tones};
 pub use volume::{VOLUME_MAX, Volume, ducked};

@@ -7,11 +7,12 @@ use crate::device::png;
 use crate::journal::{Record, What};
 use crate::media::Picture;
 use crate::panel::HandEvent;
-use crate::panel::protocol::{Answer, CallRecord, Happening, LOG_MAX, Request};
+use crate::panel::protocol::{Answer, CallRecord, Happening, LOG_MAX, Measurement, Request};
 use crate::panel::socket::{Credentials, Server};
 use crate::station::resolve::resolve;
 use crate::sys::calendar::unix_ms;
 use crate::time::Instant;
+use crate::voice::{TRIES, Try};
 use std::sync::atomic::Ordering;
 
 impl Intercom {
@@ -66,6 +67,8 @@ impl Intercom {
                 Ok(words) => Answer::Pairing { words },
                 Err(why) => Answer::Refused(why),
             },
+            Request::Measure => done(self.measure()),
+            Request::Measurement => Answer::Measurement(self.measurement()),
         }
     }
 
@@ -160,6 +163,37 @@ impl Intercom {
         }
         self.housekeeping_at = now;
         Ok(meeting.words().to_owned())
+    }
+
+    /// Begins to measure how long sound takes from mouth to ear.
+    fn measure(&self) -> Result<(), String> {
+        if !matches!(self.call.state(), State::Talking(_)) {
+            return Err("there is no call to be measured: put both stations into one room, ring and answer".into());
+        }
+        if self.board.stages.voice_knobs.probing.start() {
+            Ok(())
+        } else {
+            Err("that is being measured already".into())
+        }
+    }
+
+    fn measurement(&self) -> Measurement {
+        let probing = &self.board.stages.voice_knobs.probing;
+        // Looked at first: what comes in between is then found.
+        let is_over = !probing.is_on();
+        let tries = probing.tries();
+        let count = |what| tries.iter().filter(|result| **result == what).count() as u8;
+        let took_ms = tries.iter().filter_map(|result| match result {
+            Try::Back(time) => Some(time.as_secs_f32() * 1e3),
+            _ => None,
+        });
+        Measurement {
+            is_over,
+            chirps: TRIES as u8,
+            took_ms: took_ms.collect(),
+            unheard_here: count(Try::UnheardHere),
+            unheard_there: count(Try::UnheardThere),
+        }
     }
 
     fn log(&self, count: usize) -> Vec<CallRecord> {

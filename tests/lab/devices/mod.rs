@@ -5,6 +5,7 @@ pub mod camera;
 pub mod disk;
 pub mod facing;
 pub mod network;
+pub mod room;
 pub mod scarcity;
 pub mod screen;
 pub mod sound;

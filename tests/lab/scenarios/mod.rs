@@ -17,6 +17,7 @@ mod hog;
 mod hostile;
 mod house;
 pub mod intercom;
+mod mouth_to_ear;
 mod network_cut;
 mod package;
 mod pairing;
@@ -77,6 +78,12 @@ pub const ALL: &[Scenario] = &[
     scenario("camera_faults", 180, camera_faults::play, "a camera gets another number, freezes, breaks, answers EIO"),
     scenario("sound_unplugged", 120, sound_unplugged::play, "a sound card goes and comes back"),
     scenario("echo", 120, echo::play, "a loudspeaker is heard by its own microphone, and the other end not by himself"),
+    scenario(
+        "mouth_to_ear",
+        180,
+        mouth_to_ear::play,
+        "how long a voice takes, on good and bad networks and with odd sound cards",
+    ),
     scenario("screen_faults", 180, screen_faults::play, "there is no screen, then one, then none again"),
     scenario("network_cut", 120, network_cut::play, "the network is gone for 10 s"),
     scenario(
