@@ -223,7 +223,9 @@ mod tests {
 
     #[test]
     fn a_camera_is_written_in_one_way_and_read_back() {
-        for text in ["v4l2:/dev/video0", "module", "module:1", "pattern", "y4m:-", "y4m:clip.y4m", "file:a:b.mp4", "none"] {
+        for text in
+            ["v4l2:/dev/video0", "module", "module:1", "pattern", "y4m:-", "y4m:clip.y4m", "file:a:b.mp4", "none"]
+        {
             assert_eq!(text.parse::<CameraSpec>().map(|s| s.to_string()), Ok(text.to_owned()));
         }
         let stable = "/dev/v4l/by-path/pci-0000:00:14.0-usb-0:1:1.0-video-index0";

@@ -122,10 +122,10 @@ impl Child {
             && pipe[0].revents().is_some_and(|events| events.contains(PollFlags::POLLIN))
     }
 
-    /// No longer waits for its words: their pipe is closed, and would be ready for ever.
-    pub(super) fn forget_words(&self) {
+    /// No longer waits for this pipe: it is closed, and would be ready for ever.
+    pub(super) fn forget(&self, pipe: &OwnedFd) {
         // It may be forgotten already.
-        let _ = self.any.delete(&self.words);
+        let _ = self.any.delete(pipe);
     }
 
     /// Ends it, if it has not ended, with all that it started; how it ended, where it is gone by now.

@@ -36,6 +36,10 @@ use record::{Record, Records};
 use std::path::Path;
 use words::Words;
 
+/// What to do where there is no program. A station that runs may start only what was there when it was started.
+pub const INSTALL: &str = "rpicam-vid is not installed: on Raspberry Pi OS `sudo apt install rpicam-apps-lite`, then \
+                           `sudo systemctl restart visavis`";
+
 /// A luma row of so many samples, or a multiple, is padded by no image processor of a Raspberry Pi.
 const WIDTH_STEP: u32 = 128;
 /// The widest and highest that is asked for: what the station's rooms take.
@@ -94,10 +98,8 @@ impl Rpicam {
     /// Unusable where the program is not installed or cannot be started. What is wrong with the camera it says later.
     pub fn open(index: u8, request: &CameraRequest, now: Instant) -> Result<Rpicam, Fault> {
         let name = name(index);
-        let program = program().ok_or_else(|| {
-            let remedy = "rpicam-vid is not installed: `sudo apt install rpicam-apps-lite` (Raspberry Pi OS)";
-            Fault::plain(FaultKind::Unusable, &name, "start its program", remedy)
-        })?;
+        let program =
+            program().ok_or_else(|| Fault::plain(FaultKind::Unusable, &name, "start its program", INSTALL))?;
         Rpicam::start(&program, index, request, now)
     }
 
@@ -160,9 +162,12 @@ impl Rpicam {
 
     /// Reads on in the records, up to the end of that which belongs to the picture being read.
     fn look_for_record(&mut self) -> Result<(), Fault> {
-        if self.record.is_none() {
+        if self.record.is_none() && !self.records.is_closed() {
             let next = self.records.next(&self.child.records);
             self.record = next.map_err(|e| Fault::new(&self.name, "read time stamps", e))?;
+            if self.records.is_closed() {
+                self.child.forget(&self.child.records);
+            }
         }
         Ok(())
     }
@@ -220,11 +225,15 @@ impl Rpicam {
                 self.stalls_at = now + STALL_AFTER;
                 Ok(None)
             }
-            (Filled::Whole, None) if is_next_here => Err(self.misfit()),
             (Filled::Whole, Some(record)) => {
                 self.record = None;
                 Ok(self.filling.take().map(|(claim, _)| self.lend(claim, record, now)))
             }
+            // Its end is near, and this picture is whole for all that is known.
+            (Filled::Whole, None) if self.records.is_closed() => {
+                Ok(self.filling.take().map(|(claim, _)| self.lend(claim, Record::default(), now)))
+            }
+            (Filled::Whole, None) if is_next_here => Err(self.misfit()),
             _ => Ok(None),
         }
     }
@@ -257,7 +266,7 @@ impl VideoSource for Rpicam {
     fn capture(&mut self, now: Instant) -> Result<Option<Lent<FrameBuffer>>, Fault> {
         self.starved_until = None;
         if !self.words.listen(&self.child.words, now) {
-            self.child.forget_words();
+            self.child.forget(&self.child.words);
         }
         let picture = self.advance(now)?;
         if picture.is_none() && now >= self.stalls_at {

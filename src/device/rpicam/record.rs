@@ -38,7 +38,7 @@ impl Default for Records {
 }
 
 impl Records {
-    /// The next record, if all of it has come; from a pipe that is closed, empty ones.
+    /// The next record, if all of it has come.
     ///
     /// # Errors
     /// What read(2) says.
@@ -50,7 +50,7 @@ impl Records {
                 }
             }
             if self.is_closed {
-                return Ok(Some(Record::default()));
+                return Ok(None);
             }
             match read(&pipe, &mut self.buffer[..]) {
                 Ok(0) => self.is_closed = true,
@@ -60,6 +60,11 @@ impl Records {
                 Err(errno) => return Err(errno.into()),
             }
         }
+    }
+
+    /// Whether none will come any more.
+    pub(super) fn is_closed(&self) -> bool {
+        self.is_closed
     }
 }
 

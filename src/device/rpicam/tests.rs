@@ -148,7 +148,8 @@ fn a_program_that_is_silent_stalls_and_is_gone_afterwards() {
 
 #[test]
 fn a_program_that_talks_without_end_holds_nothing_up() {
-    let script = Script::new("talk", "yes 'ERROR over and over' >&2 & for n in 1 2 3; do picture $n; record 1; done; wait");
+    let script =
+        Script::new("talk", "yes 'ERROR over and over' >&2 & for n in 1 2 3; do picture $n; record 1; done; wait");
     let mut camera = script.start();
     for number in ['1', '2', '3'] {
         assert_eq!(sample(&next(&mut camera).unwrap()), number);

@@ -154,7 +154,8 @@ mod tests {
 
     #[test]
     fn what_is_not_known_is_told_as_it_was_said() {
-        let words = heard("mode selection\n[1] INFO Camera started\n\u{1b}[1;31mERROR\u{1b}[0m V4L2 no such thing\nbye\n");
+        let words =
+            heard("mode selection\n[1] INFO Camera started\n\u{1b}[1;31mERROR\u{1b}[0m V4L2 no such thing\nbye\n");
         assert_eq!((words.verdict().1, words.last_error()), (None, "ERROR V4L2 no such thing"));
     }
 
