@@ -81,8 +81,10 @@ fn rpicam_vid(arguments: &[String]) -> io::Result<ExitCode> {
             eprintln!("ERROR: *** failed to queue request ***");
             return Ok(ExitCode::from(255));
         }
-        while number == 20 && fails == "silent" {
-            std::thread::park();
+        if number == 20 && fails == "silent" {
+            loop {
+                std::thread::park();
+            }
         }
         // The sensor's pace.
         std::thread::sleep(Duration::from_millis(33));

@@ -107,7 +107,7 @@ fn defaults() -> Defaults {
 pub(super) fn first_camera() -> CameraSpec {
     let named = Path::new("/dev/visavis/camera");
     let mut cameras = v4l2::list();
-    cameras.retain(|camera| !rpicam::is_of_pipeline(&camera.driver));
+    cameras.retain(|camera| !rpicam::is_of_pipeline(&camera.driver, camera.lacks.is_none()));
     if cameras.iter().any(|camera| camera.names.iter().any(|name| name == named)) {
         return CameraSpec::V4l2(named.into());
     }

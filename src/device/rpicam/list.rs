@@ -11,8 +11,10 @@ use std::fs;
 use std::os::fd::AsFd;
 
 /// The drivers of a Raspberry Pi's camera interfaces and image processors: their video nodes are stations of libcamera's,
-/// and no cameras. The first two are the interfaces.
+/// and no cameras.
 const PIPELINE: [&str; 4] = ["unicam", "rp1-cfe", "bcm2835-isp", "pispbe"];
+/// Of these the interfaces, whose nodes are named after them.
+const INTERFACES: [&str; 2] = ["unicam", "rp1-cfe"];
 
 /// It tries every mode of every sensor, which takes a second or two.
 const LIST_PATIENCE: Duration = Duration::from_secs(15);
@@ -28,9 +30,10 @@ pub struct ModuleInfo {
     pub description: String,
 }
 
-/// Whether a video node of this driver belongs to the camera module's pipeline, and is no camera by itself.
-pub fn is_of_pipeline(driver: &str) -> bool {
-    PIPELINE.contains(&driver)
+/// Whether a video node of this driver belongs to a camera module's pipeline. Its interface is a camera all the same where
+/// a converter sits at it that gives pictures; its image processor never is.
+pub fn is_of_pipeline(driver: &str, gives_pictures: bool) -> bool {
+    PIPELINE.contains(&driver) && !(gives_pictures && INTERFACES.contains(&driver))
 }
 
 /// Whether the kernel has found a sensor at a camera interface: only then that has video nodes.
@@ -41,7 +44,7 @@ pub fn is_there() -> bool {
 }
 
 fn is_interface_among(mut names: impl Iterator<Item = String>) -> bool {
-    names.any(|name| PIPELINE[..2].iter().any(|driver| name.starts_with(driver)))
+    names.any(|name| INTERFACES.iter().any(|driver| name.starts_with(driver)))
 }
 
 /// The camera modules that the program finds; `None` where it is not installed.
@@ -105,6 +108,12 @@ mod tests {
         assert_eq!(found.iter().map(|module| module.index).collect::<Vec<_>>(), [0, 1]);
         assert!(found[0].description.starts_with("imx708 [4608x2592"), "{found:?}");
         assert_eq!(parse("No cameras available!\n"), []);
+    }
+
+    #[test]
+    fn a_module_s_nodes_are_no_cameras_but_a_converter_at_its_interface_is_one() {
+        assert!(is_of_pipeline("unicam", false) && is_of_pipeline("pispbe", true));
+        assert!(!is_of_pipeline("unicam", true) && !is_of_pipeline("uvcvideo", false));
     }
 
     #[test]

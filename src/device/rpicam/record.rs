@@ -44,7 +44,7 @@ impl Records {
     /// What read(2) says.
     pub(super) fn next(&mut self, pipe: impl AsFd) -> io::Result<Option<Record>> {
         loop {
-            while let Some(at) = self.unread.next() {
+            for at in self.unread.by_ref() {
                 if let Some(record) = self.parser.take(self.buffer[at]) {
                     return Ok(Some(record));
                 }

@@ -13,7 +13,7 @@ const READ_BYTES: usize = 1_024;
 
 /// What the program says when it gives up (`rpicam_app.cpp`, `options.cpp`, `dma_heaps.cpp`), what that means, and what
 /// to do about it.
-const REASONS: [(&str, FaultKind, &str); 7] = [
+const REASONS: [(&str, FaultKind, &str); 8] = [
     (
         "no cameras available",
         FaultKind::Absent,
@@ -38,7 +38,12 @@ const REASONS: [(&str, FaultKind, &str); 7] = [
         "rpicam-vid does not know this board, or this user may not open /dev/video*: `visavis devices` names the group",
     ),
     (
-        "dmaHeap",
+        "dmaHeap allocation failure",
+        FaultKind::Unusable,
+        "no contiguous memory left for its buffers; give the kernel more (cma=) or choose a smaller [camera] size",
+    ),
+    (
+        "Could not open any dmaHeap",
         FaultKind::Unusable,
         "this user may not open /dev/dma_heap; the group video may, by visavis' udev rules",
     ),
