@@ -6,6 +6,7 @@ use super::{EX_SOFTWARE, Failure, machine_name};
 use crate::config::PORT;
 use crate::device::audio::{MicSpec, SpeakerSpec};
 use crate::device::camera::CameraSpec;
+use crate::device::rpicam;
 use crate::device::screen::ScreenSpec;
 use crate::device::v4l2;
 use crate::identity::{AddressBook, Code, SecretKey, state_directory, system_random};
@@ -93,7 +94,7 @@ pub(super) fn run(args: Args) -> Result<ExitCode, Failure> {
 /// The tutorial's: the default camera, microphone and loudspeaker, and a picture that is seen.
 fn defaults() -> Defaults {
     Defaults {
-        camera: CameraSpec::V4l2(first_camera()),
+        camera: first_camera(),
         screen: ScreenSpec::Auto,
         mic: MicSpec::Alsa("default".into()),
         speaker: SpeakerSpec::Alsa("default".into()),
@@ -101,14 +102,20 @@ fn defaults() -> Defaults {
     }
 }
 
-/// The camera that the udev rules name, or else the first that can be used, or else where one would come.
-pub(super) fn first_camera() -> PathBuf {
-    let named = PathBuf::from("/dev/visavis/camera");
-    if named.exists() {
-        return named;
+/// The camera that the udev rules name, or else the first that can be used, or else the board's camera module, or else
+/// where one would come. A camera module's own nodes are none.
+pub(super) fn first_camera() -> CameraSpec {
+    let named = Path::new("/dev/visavis/camera");
+    let mut cameras = v4l2::list();
+    cameras.retain(|camera| !rpicam::is_of_pipeline(&camera.driver, camera.lacks.is_none()));
+    if cameras.iter().any(|camera| camera.names.iter().any(|name| name == named)) {
+        return CameraSpec::V4l2(named.into());
     }
-    let usable = v4l2::list().into_iter().find(|camera| camera.lacks.is_none());
-    usable.map_or_else(|| "/dev/video0".into(), |camera| camera.path)
+    match cameras.into_iter().find(|camera| camera.lacks.is_none()) {
+        Some(camera) => CameraSpec::V4l2(camera.path),
+        None if rpicam::is_there() => CameraSpec::Module(0),
+        None => CameraSpec::V4l2("/dev/video0".into()),
+    }
 }
 
 /// Whom to trust: this machine itself, a station of the address book, or whoever has the one-time code; without any,

@@ -10,13 +10,17 @@ use crate::device::camera::{Camera, CameraRequest, CameraSpec};
 use crate::device::drm::Options;
 use crate::device::file::FilmClock;
 use crate::device::gpio::LineSpec;
+use crate::device::rpicam::Rpicam;
 use crate::device::screen::{Screen, ScreenSpec};
 use crate::device::y4m_sink::Y4mTarget;
 use crate::device::{VideoSink, VideoSource};
 use crate::identity::AddressBook;
+use crate::media::VideoFormat;
 use crate::station::MediaConfig;
-use crate::sys::clock;
+use crate::sys::poll::Wait;
+use crate::sys::{clock, poll};
 use gpiocdev::chip::Chip;
+use nix::poll::PollFd;
 use nix::unistd::{AccessFlags, Group, access};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -64,7 +68,7 @@ fn remark(report: &mut String, text: &str) {
 
 /// Tries everything that the configuration names, and says how each came out.
 pub(super) fn probe(config: &Config) -> Vec<(String, Probed)> {
-    let media = config.media(|| CameraSpec::V4l2(first_camera()));
+    let media = config.media(first_camera);
     let mut probed = vec![
         (format!("camera {}", media.camera), camera(&media)),
         (format!("screen {}", media.screen), screen(&media.screen)),
@@ -102,13 +106,29 @@ fn camera(media: &MediaConfig) -> Probed {
         film: FilmClock::default(),
     };
     match Camera::open(&media.camera, &request, clock::now()) {
-        Ok(Some(camera)) => {
-            let format = camera.format();
-            let rate = f64::from(format.millihertz) / 1_000.0;
-            Ok(format!("works; {} {}, {rate} pictures a second", format.pixel, format.size))
-        }
+        Ok(Some(Camera::Module(mut module))) => module_picture(&mut module),
+        Ok(Some(camera)) => Ok(works(&camera.format())),
         Ok(None) => Ok("nothing is sent".into()),
         Err(fault) => Err(fault.to_string()),
+    }
+}
+
+fn works(format: &VideoFormat) -> String {
+    let rate = f64::from(format.millihertz) / 1_000.0;
+    format!("works; {} {}, {rate} pictures a second", format.pixel, format.size)
+}
+
+/// Waits for its first picture: what its program lacks, that says only when it runs. A silent one is a fault in time.
+fn module_picture(module: &mut Rpicam) -> Probed {
+    loop {
+        let Wait { fd, at } = module.wait();
+        let mut fds: Vec<_> = fd.map(|(fd, events)| PollFd::new(fd, events)).into_iter().collect();
+        poll::wait(&mut fds, at).map_err(|e| e.to_string())?;
+        match module.capture(clock::now()) {
+            Ok(Some(picture)) => return Ok(works(&picture.format)),
+            Ok(None) => {}
+            Err(fault) => return Err(fault.to_string()),
+        }
     }
 }
 

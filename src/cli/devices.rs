@@ -1,9 +1,10 @@
 //! `visavis devices`: what there is on this machine, and what each thing lacks to be used.
 
+use crate::device::camera::CameraSpec;
 use crate::device::holders::holders;
 use crate::device::m2m::{self, CodecInfo, Role};
 use crate::device::v4l2::{self, ModeInfo, Rates, Sizes};
-use crate::device::{Fault, alsa, drm, fbdev, keys};
+use crate::device::{Fault, alsa, drm, fbdev, keys, rpicam};
 use nix::errno::Errno;
 use std::fmt::Write as _;
 use std::io::{self, Write};
@@ -22,6 +23,7 @@ pub fn run() -> io::Result<()> {
 pub(super) fn report() -> String {
     let mut report = String::new();
     cameras(&mut report);
+    camera_modules(&mut report);
     codecs(&mut report, &m2m::list());
     sound_cards(&mut report);
     screens(&mut report);
@@ -51,6 +53,27 @@ fn cameras(report: &mut String) {
         for mode in &camera.modes {
             let _ = writeln!(report, "    {}", camera_mode(mode));
         }
+    }
+}
+
+fn camera_modules(report: &mut String) {
+    let listed = rpicam::list();
+    // Most machines have no socket for one: of these nothing is said.
+    if !rpicam::is_there() && listed.is_none() {
+        return;
+    }
+    let modules = match &listed {
+        Some(Ok(modules)) => modules.as_slice(),
+        _ => &[],
+    };
+    let lacks = match &listed {
+        Some(Ok(_)) => "no sensor answers; is the ribbon cable seated?".to_owned(),
+        Some(Err(fault)) => fault.to_string(),
+        None => format!("a sensor is there, but {}", rpicam::INSTALL),
+    };
+    head(report, "Camera modules (libcamera)", modules.is_empty(), &lacks);
+    for module in modules {
+        let _ = writeln!(report, "  --camera {}  {}", CameraSpec::Module(module.index), module.description);
     }
 }
 

@@ -13,7 +13,7 @@ use std::path::PathBuf;
 /// Devices and quality.
 #[derive(Args, Debug)]
 pub(super) struct Media {
-    /// Camera: v4l2:/dev/video0 (or a bare path), pattern, y4m:PATH|-, file:PATH (MP4, AVI, Y4M), none
+    /// Camera: v4l2:/dev/video0 (or a bare path), module or module:1 (a Raspberry Pi's camera module), pattern, y4m:PATH|-, file:PATH (MP4, AVI, Y4M), none
     #[arg(long, value_name = "SOURCE")]
     camera: Option<CameraSpec>,
     /// Screen: drm, drm:card0/HDMI-A-1, fbdev:/dev/fb0, y4m:PATH|-, png:DIR, none

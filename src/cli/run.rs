@@ -5,7 +5,6 @@ use super::ctl::SocketArg;
 use super::state::State;
 use super::{EX_SOFTWARE, EX_TEMPFAIL, Failure, machine_name};
 use crate::config::{CONFIG_FILE, Config, Surroundings};
-use crate::device::camera::CameraSpec;
 use crate::identity::{SecretKey, system_random};
 use crate::panel::client::server_path;
 use crate::station::{Config as StationConfig, Halt, Intercom, PortConfig, confine};
@@ -48,7 +47,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
         name: config.station.name.as_ref().map_or_else(machine_name, ToString::to_string),
         secret,
         port: PortConfig { number: config.station.port, may_move: false, address: None, version: config.station.ip },
-        media: config.media(|| CameraSpec::V4l2(first_camera())),
+        media: config.media(first_camera),
         snapshot: None,
     };
     let stop = Stop::new().map_err(|e| Failure::io("make an eventfd", &e))?;

@@ -2,6 +2,7 @@
 
 use super::file::{FileSource, FilmClock, Y4mPipe};
 use super::pattern::Pattern;
+use super::rpicam::Rpicam;
 use super::v4l2::V4l2;
 use super::{Fault, FrameBuffer, VideoSource};
 use crate::media::{Size, VideoCodec, VideoFormat};
@@ -12,11 +13,16 @@ use core::fmt;
 use core::str::FromStr;
 use std::path::PathBuf;
 
+/// The highest number of a camera module: a board with a multiplexer of the ribbon has four, and one may have two of these.
+const MODULE_MAX: u8 = 7;
+
 /// Which camera, as the installer writes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CameraSpec {
     /// A V4L2 node, best by one of its stable names: `v4l2:/dev/v4l/by-id/…`, or a bare path.
     V4l2(PathBuf),
+    /// A Raspberry Pi's camera module, by its number: `module` for the first, `module:1` for the second.
+    Module(u8),
     /// The moving test picture.
     Pattern,
     /// Y4M on standard input: `y4m:-`.
@@ -44,11 +50,16 @@ impl FromStr for CameraSpec {
             Some(("y4m", rest)) => path("y4m", rest).map(CameraSpec::Y4m),
             Some(("file", "-")) => Err("only Y4M is read from a pipe: write `y4m:-`".into()),
             Some(("file", rest)) => path("file", rest).map(CameraSpec::File),
+            None if text == "module" => Ok(CameraSpec::Module(0)),
+            Some(("module", number)) => match number.parse() {
+                Ok(number) if number <= MODULE_MAX => Ok(CameraSpec::Module(number)),
+                _ => Err(format!("`module:` wants a number after the colon, from 0 to {MODULE_MAX}")),
+            },
             None if text == "pattern" => Ok(CameraSpec::Pattern),
             None if text == "none" => Ok(CameraSpec::None),
             _ => Err(format!(
-                "`{text}` is not a camera; write v4l2:/dev/video0 (or just the path), pattern, y4m:PATH, y4m:-, \
-                 file:PATH or none; `visavis devices` lists the cameras"
+                "`{text}` is not a camera; write v4l2:/dev/video0 (or just the path), module, pattern, y4m:PATH, \
+                 y4m:-, file:PATH or none; `visavis devices` lists the cameras"
             )),
         }
     }
@@ -58,6 +69,8 @@ impl fmt::Display for CameraSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             CameraSpec::V4l2(path) => write!(f, "v4l2:{}", path.display()),
+            CameraSpec::Module(0) => f.write_str("module"),
+            CameraSpec::Module(number) => write!(f, "module:{number}"),
             CameraSpec::Pattern => f.write_str("pattern"),
             CameraSpec::Y4mStdin => f.write_str("y4m:-"),
             CameraSpec::Y4m(path) => write!(f, "y4m:{}", path.display()),
@@ -111,6 +124,8 @@ pub struct SourceCounts {
 pub enum Camera {
     /// A camera of the kernel's.
     V4l2(V4l2),
+    /// A camera module, by a program.
+    Module(Rpicam),
     /// The test picture.
     Pattern(Pattern),
     /// Y4M as somebody else paces it.
@@ -127,6 +142,7 @@ impl Camera {
     pub fn open(spec: &CameraSpec, request: &CameraRequest, now: Instant) -> Result<Option<Camera>, Fault> {
         Ok(Some(match spec {
             CameraSpec::V4l2(path) => Camera::V4l2(V4l2::open(path, request, now)?),
+            CameraSpec::Module(number) => Camera::Module(Rpicam::open(*number, request, now)?),
             CameraSpec::Pattern => Camera::Pattern(Pattern::new(request.size(), request.millihertz(), now)),
             CameraSpec::Y4mStdin => match Y4mPipe::stdin()? {
                 Ok(pipe) => Camera::Pipe(pipe),
@@ -150,6 +166,7 @@ impl Camera {
     pub fn counts(&self) -> SourceCounts {
         match self {
             Camera::V4l2(c) => c.counts(),
+            Camera::Module(c) => c.counts(),
             Camera::Pattern(c) => c.counts(),
             Camera::Pipe(_) => SourceCounts::default(),
             Camera::File(c) => c.counts(),
@@ -161,6 +178,7 @@ impl VideoSource for Camera {
     fn name(&self) -> &str {
         match self {
             Camera::V4l2(c) => c.name(),
+            Camera::Module(c) => c.name(),
             Camera::Pattern(c) => c.name(),
             Camera::Pipe(c) => c.name(),
             Camera::File(c) => c.name(),
@@ -170,6 +188,7 @@ impl VideoSource for Camera {
     fn format(&self) -> VideoFormat {
         match self {
             Camera::V4l2(c) => c.format(),
+            Camera::Module(c) => c.format(),
             Camera::Pattern(c) => c.format(),
             Camera::Pipe(c) => c.format(),
             Camera::File(c) => c.format(),
@@ -179,6 +198,7 @@ impl VideoSource for Camera {
     fn wait(&self) -> Wait<'_> {
         match self {
             Camera::V4l2(c) => c.wait(),
+            Camera::Module(c) => c.wait(),
             Camera::Pattern(c) => c.wait(),
             Camera::Pipe(c) => c.wait(),
             Camera::File(c) => c.wait(),
@@ -188,6 +208,7 @@ impl VideoSource for Camera {
     fn capture(&mut self, now: Instant) -> Result<Option<Lent<FrameBuffer>>, Fault> {
         match self {
             Camera::V4l2(c) => c.capture(now),
+            Camera::Module(c) => c.capture(now),
             Camera::Pattern(c) => c.capture(now),
             Camera::Pipe(c) => c.capture(now),
             Camera::File(c) => c.capture(now),
@@ -202,7 +223,9 @@ mod tests {
 
     #[test]
     fn a_camera_is_written_in_one_way_and_read_back() {
-        for text in ["v4l2:/dev/video0", "pattern", "y4m:-", "y4m:clip.y4m", "file:a:b.mp4", "none"] {
+        for text in
+            ["v4l2:/dev/video0", "module", "module:1", "pattern", "y4m:-", "y4m:clip.y4m", "file:a:b.mp4", "none"]
+        {
             assert_eq!(text.parse::<CameraSpec>().map(|s| s.to_string()), Ok(text.to_owned()));
         }
         let stable = "/dev/v4l/by-path/pci-0000:00:14.0-usb-0:1:1.0-video-index0";
@@ -211,9 +234,9 @@ mod tests {
 
     #[test]
     fn what_is_no_camera_is_answered_with_what_would_be_one() {
-        for text in ["", "webcam", "v4l2:", "y4m:", "file:-", "video0", "x:y"] {
+        for text in ["", "webcam", "v4l2:", "module:", "module:8", "module:x", "y4m:", "file:-", "video0", "x:y"] {
             let error = text.parse::<CameraSpec>().unwrap_err();
-            assert!(error.contains("path") || error.contains("y4m:-"), "{error}");
+            assert!(["path", "y4m:-", "from 0 to 7"].iter().any(|hint| error.contains(hint)), "{error}");
         }
     }
 

@@ -25,6 +25,7 @@ pub mod null;
 mod pace;
 pub mod pattern;
 pub mod png;
+pub mod rpicam;
 mod samples;
 pub mod screen;
 pub mod stamp;

@@ -9,15 +9,17 @@
 //! | the control socket's folder, /tmp | making and removing sockets |
 //! | the system's folders, the user's sound settings, the files that are played | reading |
 //! | the TCP port of the metrics, where the configuration has one | listening |
+//! | the program that reaches a camera module, where that is the camera, and the system's loader | running |
 //! | TCP to port 53 | a name server whose answer is too long for a datagram |
 //!
-//! No program can be started. UDP is not restricted: Landlock cannot, and the unit leaves it open since a station may be
+//! No other program can be started. UDP is not restricted: Landlock cannot, and the unit leaves it open since a station may be
 //! anywhere.
 
 use super::config::{Config, MediaConfig};
 use super::intercom::IntercomConfig;
 use crate::device::audio::{MicSpec, SpeakerSpec};
 use crate::device::camera::CameraSpec;
+use crate::device::rpicam;
 use crate::device::screen::ScreenSpec;
 use crate::device::y4m_sink::Y4mTarget;
 use crate::sys::landlock::{self, Allowed, Confinement, Use};
@@ -32,6 +34,8 @@ const SOUND_SETTINGS: [&str; 4] = [".asoundrc", ".config/alsa", ".config/pulse",
 const USB_PORTS: &str = "/sys/devices";
 /// Where alsa-lib makes the socket by which the users of a mixed (dmix) card find it; the name is built into it.
 const SOUND_SOCKETS: &str = "/tmp";
+/// Where a program's loader is (ld.so(8)).
+const LOADERS: [&str; 3] = ["/lib", "/lib64", "/usr/lib"];
 /// Name servers, by TCP: RFC 7766.
 const DNS: u16 = 53;
 
@@ -65,9 +69,15 @@ fn allowed(config: &Config, intercom: Option<&IntercomConfig>, home: Option<&Pat
         paths.push((intercom.state.clone(), Use::Write));
         paths.extend(intercom.control.iter().map(|(socket, _)| (folder_of(socket).to_owned(), Use::Sockets)));
     }
-    // A program that is started later, and the folders of its loader, would be named here, as Use::Run.
+    paths.extend(run(&config.media).map(|path| (path, Use::Run)));
     let tcp_listen = intercom.and_then(|intercom| intercom.metrics).map(|address| address.port());
     Allowed { paths, tcp_listen: tcp_listen.into_iter().collect(), tcp_connect: vec![DNS] }
+}
+
+/// The program that is started, and where its loader is.
+fn run(media: &MediaConfig) -> impl Iterator<Item = PathBuf> {
+    let program = matches!(media.camera, CameraSpec::Module(_)).then(rpicam::program).flatten();
+    program.into_iter().flat_map(|program| LOADERS.map(PathBuf::from).into_iter().chain([program]))
 }
 
 /// The files that are played.

@@ -124,7 +124,7 @@ impl Supervision {
             }
             Part::Scene => {
                 // What is no camera may stand still as it likes.
-                let is_camera = matches!(self.media.camera, CameraSpec::V4l2(_));
+                let is_camera = matches!(self.media.camera, CameraSpec::V4l2(_) | CameraSpec::Module(_));
                 let is_due = is_camera && fault(&healths.camera).is_none();
                 (when(is_due, Demand::Fed(capture.looked.get())), capture.changed.get())
             }

@@ -30,7 +30,8 @@ const DEVICES: [(&str, &str, &str); 5] = [
     (
         "camera",
         "Others do not see who is here.",
-        "Plug the camera in, or say which: [camera] device in /etc/visavis/station.toml\nvisavis devices",
+        "Plug the camera in, or say which: [camera] device in /etc/visavis/station.toml\nvisavis devices\n\
+         Of a camera module, sit the ribbon cable in anew with the board switched off; then: rpicam-vid --list-cameras",
     ),
     (
         "screen",

@@ -3,6 +3,7 @@
 use super::raw::Node;
 use super::{Rates, Sizes, lacks_capture};
 use crate::device::Fault;
+use crate::device::rpicam::is_of_pipeline;
 use crate::media::{PixelFormat, Size};
 use nix::errno::Errno;
 use nix::unistd::{Gid, Group, User, getuid};
@@ -95,6 +96,9 @@ fn describe(names: Vec<PathBuf>, path: PathBuf) -> CameraInfo {
     if info.lacks.is_none() {
         info.modes = modes(&node);
         info.lacks = lacks_mode(&info.modes).or_else(|| lacks_idle(&node));
+    }
+    if !info.is_codec && is_of_pipeline(&card.driver, info.lacks.is_none()) {
+        info.lacks = Some("it is a part of the board's camera module, which is used as `module`".into());
     }
     (info.driver, info.card, info.bus) = (card.driver, card.card, card.bus);
     info
