@@ -18,7 +18,7 @@ use crate::sys::poll::{self, Wait};
 use crate::sys::wake::Wake;
 use crate::sys::{clock, sched};
 use crate::time::{Instant, earliest};
-use crate::voice::{Playout, PlayoutConfig, Tone, Tones, VOLUME_MAX, Volume, ducked};
+use crate::voice::{Mixer, Playout, PlayoutConfig, Tone, VOLUME_MAX, ducked};
 use nix::poll::{PollFd, PollFlags};
 use std::os::fd::AsFd;
 use std::sync::Arc;
@@ -200,8 +200,7 @@ pub fn spawn(
         knobs: ports.knobs,
         stats: ports.stats,
         config,
-        tones: Tones::default(),
-        volume: Volume::default(),
+        mixer: Mixer::new(),
         was_paused: true,
         near: [0; PERIOD],
         far: [0; PERIOD],
@@ -297,8 +296,7 @@ struct Voice {
     from_net_wake: Wake,
     knobs: Arc<VoiceKnobs>,
     stats: Arc<VoiceStats>,
-    tones: Tones,
-    volume: Volume,
+    mixer: Mixer,
     was_paused: bool,
     near: Period,
     far: Period,
@@ -395,10 +393,11 @@ impl Voice {
                 Err(fault) => return self.speaker.fail(fault, now),
             }
             let played = self.playout.pull(now, &mut self.far);
-            self.tones.mix(self.knobs.tone(), &mut self.far);
-            let volume_percent = self.knobs.volume_percent.load(Ordering::Relaxed);
-            let is_ducked = self.knobs.is_far_ducked.load(Ordering::Relaxed);
-            self.volume.handle(if is_ducked { ducked(volume_percent) } else { volume_percent }, &mut self.far);
+            let mut volume_percent = self.knobs.volume_percent.load(Ordering::Relaxed);
+            if self.knobs.is_far_ducked.load(Ordering::Relaxed) {
+                volume_percent = ducked(volume_percent);
+            }
+            self.mixer.handle(self.knobs.tone(), volume_percent, &mut self.far);
             let heard_at = match speaker.write(now, &self.far) {
                 Ok(heard_at) => heard_at,
                 Err(fault) => return self.speaker.fail(fault, now),
@@ -410,7 +409,7 @@ impl Voice {
             let _ = self.played.put(Stamped { period: self.far, at: heard_at });
             self.talk_wake.signal();
             if let Some(captured_at) = played.captured_at {
-                self.stats.latency.record(heard_at.since(captured_at));
+                self.stats.latency.record((heard_at + Mixer::DELAY).since(captured_at));
             }
             self.note();
         }

@@ -3,7 +3,7 @@
 //! ```text
 //!  mic period ──▶ Talk: EchoControl · Polish (noise, gain) · Duck · mute · meter · Opus ──▶ packet
 //!  packet ──▶ Playout: store by sequence · decode, FEC, concealment · splices · Drift ─┐
-//!                                          tone wanted ──▶ Tones ──▶ mixed · Volume ──▶ speaker period
+//!                             tone wanted ──▶ Mixer: tones · volume · limiter ◀────────┘ ──▶ speaker period
 //! ```
 //!
 //! **Passive and pulled.** Nothing here waits. Packets are handed in as they arrive; the playback card's clock pulls one
@@ -19,7 +19,9 @@ mod arrivals;
 mod drift;
 mod duck;
 mod echo;
+mod limiter;
 mod meter;
+mod mixer;
 mod playout;
 mod polish;
 mod splice;
@@ -32,10 +34,11 @@ pub use drift::{DRIFT_MAX_PPM, Drift};
 pub use duck::{Duck, Ducked};
 pub use echo::EchoControl;
 pub use meter::Meter;
+pub use mixer::Mixer;
 pub use playout::{Played, Playout, PlayoutConfig, PlayoutCounters};
 pub use talk::Talk;
-pub use tones::{TONE_PEAK, Tone, Tones};
-pub use volume::{VOLUME_MAX, Volume, ducked};
+pub use tones::{TONE_PEAK, Tone};
+pub use volume::{VOLUME_MAX, ducked};
 
 #[cfg(test)]
 mod drift_tests;
