@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  mic period ──▶ Talk: EchoControl · Polish (noise, gain) · Duck · mute · meter · Opus ──▶ packet
-//!  packet ──▶ Playout: store by sequence · decode, FEC, concealment · splices · Drift ─┐
+//!  packet ──▶ Playout: store by sequence · decode, FEC, concealment, noise · splices · Drift ─┐
 //!                             tone wanted ──▶ Mixer: tones · volume · limiter ◀────────┘ ──▶ speaker period
 //! ```
 //!
@@ -16,6 +16,7 @@
 //! No call allocates after construction, but for what the library of [`Talk`]'s noise suppression does.
 
 mod arrivals;
+mod comfort;
 mod drift;
 mod duck;
 mod echo;
@@ -46,6 +47,8 @@ mod drift_tests;
 mod network_tests;
 #[cfg(test)]
 mod simulation;
+#[cfg(test)]
+mod table_tests;
 
 /// Nanoseconds that one period lasts, signed for differences of times.
 const PERIOD_NANOS: i64 = crate::media::PERIOD_TIME.as_nanos() as i64;

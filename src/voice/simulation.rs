@@ -72,12 +72,14 @@ pub struct Path {
 pub const TRANSIT_MS: f64 = 20.0;
 /// Both clocks begin here.
 const START_MS: f64 = 5_000.0;
+/// The first pull is so much later.
+pub const FIRST_PULL_MS: f64 = 3.7;
 /// How late a pull may be: the scheduler.
 const PULL_LATE_MS: f64 = 1.0;
 
 pub struct Simulation<'t> {
     tape: &'t Tape,
-    path: Path,
+    pub path: Path,
     random: Random,
     pub playout: Playout,
     sent: u64,
@@ -127,7 +129,7 @@ impl<'t> Simulation<'t> {
 
     /// Lets everything arrive up to the next pull, and pulls.
     pub fn pull(&mut self) -> Pull {
-        let due_ms = START_MS + 3.7 + self.pulled as f64 * 10.0 / (1.0 + self.path.playback_ppm * 1e-6);
+        let due_ms = START_MS + FIRST_PULL_MS + self.pulled as f64 * 10.0 / (1.0 + self.path.playback_ppm * 1e-6);
         let now_ms = due_ms + PULL_LATE_MS * self.random.share();
         self.pulled += 1;
         let now = Instant::from_nanos((now_ms * 1e6) as u64);
