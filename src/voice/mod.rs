@@ -37,6 +37,7 @@ pub use echo::EchoControl;
 pub use meter::Meter;
 pub use mixer::Mixer;
 pub use playout::{Played, Playout, PlayoutConfig, PlayoutCounters};
+pub use polish::Polish;
 pub use talk::Talk;
 pub use tones::{TONE_PEAK, Tone};
 pub use volume::{VOLUME_MAX, ducked};
@@ -47,6 +48,8 @@ mod drift_tests;
 mod network_tests;
 #[cfg(test)]
 mod simulation;
+#[cfg(test)]
+mod soak_tests;
 #[cfg(test)]
 mod table_tests;
 

@@ -62,6 +62,8 @@ pub struct Path {
     pub jitter_ms: f64,
     /// The sender's card is faster by this much.
     pub sender_ppm: f64,
+    /// The sender's card gets ahead and falls behind by up to this much within an hour, as it gets warm and cold.
+    pub wander_ms: f64,
     /// The playback card is faster by this much.
     pub playback_ppm: f64,
     /// Packets sent within these times (ms) all arrive at the end of it.
@@ -109,7 +111,8 @@ impl<'t> Simulation<'t> {
 
     /// When the sender's card takes the first sample of that period, in milliseconds.
     fn capture_ms(&self, number: u64) -> f64 {
-        START_MS + number as f64 * 10.0 / (1.0 + self.path.sender_ppm * 1e-6)
+        let wander = self.path.wander_ms * (number as f64 * core::f64::consts::TAU / 360_000.0).sin();
+        START_MS + number as f64 * 10.0 / (1.0 + self.path.sender_ppm * 1e-6) + wander
     }
 
     fn send(&mut self) {

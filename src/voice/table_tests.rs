@@ -6,7 +6,6 @@
 //! buffers not. What was made up is the simulation's truth too: where no chirp and no voice of the far side was played.
 
 use super::simulation::{FIRST_PULL_MS, Path, Simulation, TRANSIT_MS, Tape, age_ms};
-use super::*;
 use crate::codec::opus::OpusConfig;
 use crate::codec::opus::tests::voice;
 use crate::media::PERIOD;
