@@ -37,7 +37,7 @@ fn tape(expected_loss_percent: u8) -> Tape {
         let since = (n + CHIRP_EVERY - CHIRP_AT) % CHIRP_EVERY;
         if since < 2 {
             *period = core::array::from_fn(|i| (9_000.0 * chirp(since * PERIOD + i)) as i16);
-        } else if since < 5 || since > CHIRP_EVERY - 3 {
+        } else if !(5..=CHIRP_EVERY - 3).contains(&since) {
             *period = [0; PERIOD];
         }
     }
