@@ -2,9 +2,9 @@
 //!
 //! The estimator is a sliding-window quantile of the *transit*, the arrival time less the time at which the packet's place
 //! in the sender's sample clock would put it (the histogram of relative arrival delay in WebRTC's NetEq, with a window
-//! in place of forgetting). A tenth of the last packets that come later still make it grow at once, before they are many enough
-//! to move the quantile; whether they were a moment's, the window tells. Sender and receiver clocks differ by an unknown constant and drift by parts per million, so
-//! only differences of transits within the window mean anything.
+//! in place of forgetting). A few of the newest packets that come later still make it grow at once, before they are many
+//! enough to move the quantile; whether they were a moment's, the window tells. Sender and receiver clocks differ by an
+//! unknown constant and drift by parts per million, so only differences of transits within the window mean anything.
 
 use crate::time::{Duration, Instant};
 

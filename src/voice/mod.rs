@@ -3,7 +3,8 @@
 //! ```text
 //!  mic period ──▶ Talk: EchoControl · Polish (noise, gain) · Duck · mute · meter · Opus ──▶ packet
 //!  packet ──▶ Playout: store by sequence · decode, FEC, concealment, noise · splices · Drift ─┐
-//!                             tone wanted ──▶ Mixer: tones · volume · limiter ◀────────┘ ──▶ speaker period
+//!                                                                                            ▼
+//!                              tone wanted, volume wanted ──▶ Mixer: tones · volume · limiter ──▶ speaker period
 //! ```
 //!
 //! **Passive and pulled.** Nothing here waits. Packets are handed in as they arrive; the playback card's clock pulls one
