@@ -197,7 +197,7 @@ cross: setup-cross ## the program for ARM boards (TARGET=aarch64-unknown-linux-g
 
 # ROOMS=NAME: only those of one room. Left out is what emulation of a program does not have, calls of V4L2 and netlink, and what takes
 # minutes there: whole simulated networks, hours of sound and thousands of symbols.
-ARM_SKIPS := device::v4l2 sys::wireless link::endpoint codec::qr voice::network_tests an_hour_at_300_ppm
+ARM_SKIPS := device::v4l2 sys::wireless link::endpoint codec::qr voice::network_tests voice::table_tests an_hour_at_300_ppm
 test-arm: setup-cross ## the unit tests as an ARM board runs them, under emulation (TARGET= as with cross, ROOMS=NAME)
 	$(call need,qemu-user-static)
 	$(CROSS_CARGO) test --release --locked --lib --target $(TARGET) -- $(or $(ROOMS),$(addprefix --skip ,$(ARM_SKIPS)))

@@ -1,10 +1,11 @@
-//! `visavis bench`: what this board pays per frame for each stage.
+//! `visavis bench`: what this board pays per frame for each stage, and per period of sound.
 //!
 //! Every figure is CPU time of the measuring thread, the median over many frames: what else runs on the board makes it
 //! a little larger, but not meaningless. The pictures move and have sensor noise of sigma 2. The last rows are what the
 //! tutorial that visavis grew out of pays for the same picture: zlib at level 9 over raw BGR.
 
 mod link;
+mod voice;
 
 use crate::card::{self, Card, Manner, Overlay, Sheet};
 use crate::codec::clip::{Clip, psnr_luma};
@@ -39,9 +40,9 @@ pub struct Row {
     pub stage: &'static str,
     /// What exactly.
     pub what: String,
-    /// Picture size, `640x480`.
+    /// Picture size, `640x480`; of sound, how long a period is.
     pub size: String,
-    /// Median CPU time a frame.
+    /// Median CPU time a frame, or a period.
     pub cpu_ms: f64,
     /// For encoders: the rate at 30 frames a second, megabits.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -60,6 +61,7 @@ pub fn run(json: bool, frames: usize) -> std::io::Result<()> {
     for (size, bitrate) in SIZES.into_iter().zip(BITRATES) {
         rows.extend(measure(size, bitrate, frames.max(1)).map_err(std::io::Error::other)?);
     }
+    rows.extend(voice::measure(frames.max(1)).map_err(std::io::Error::other)?);
     let mut out = std::io::stdout().lock();
     if json {
         serde_json::to_writer_pretty(&mut out, &rows)?;
@@ -384,8 +386,11 @@ mod tests {
 
     #[test]
     fn every_stage_has_a_figure() {
-        let rows = measure(Size::new(96, 64), 300_000, 2).unwrap();
-        for stage in ["capture", "convert", "scale", "encode", "decode", "packetise", "encrypt", "card", "present"] {
+        let mut rows = measure(Size::new(96, 64), 300_000, 2).unwrap();
+        rows.extend(voice::measure(2).unwrap());
+        for stage in
+            ["capture", "convert", "scale", "encode", "decode", "packetise", "encrypt", "card", "present", "voice"]
+        {
             assert!(rows.iter().any(|row| row.stage == stage), "{stage}");
         }
         assert!(rows.iter().all(|row| row.cpu_ms.is_finite() && row.mbit_s.is_none_or(|rate| rate > 0.0)));

@@ -23,7 +23,8 @@ pub const BITRATE_MAX_BPS: u32 = 96_000;
 pub struct OpusConfig {
     /// Average bits a second. 32 kbit/s is where wide-band speech with FEC has nothing left to gain for a listener.
     pub bitrate_bps: u32,
-    /// Opus's own scale, 0 to 10. 5 costs three quarters of 10 and loses nothing audible at these rates.
+    /// Opus's own scale, 0 to 10. 5 costs two thirds of 10 and loses nothing audible at these rates; 0 would save a seventh of
+    /// what a voice costs in all (`visavis bench` shows it), so that one value does for every board.
     pub complexity: u8,
     /// Loss that the FEC is made for, in percent; 0 turns it off.
     pub expected_loss_percent: u8,

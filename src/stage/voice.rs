@@ -18,7 +18,7 @@ use crate::sys::poll::{self, Wait};
 use crate::sys::wake::Wake;
 use crate::sys::{clock, sched};
 use crate::time::{Instant, earliest};
-use crate::voice::{Chirps, Playout, PlayoutConfig, Probing, Tone, Tones, Turn, VOLUME_MAX, Volume, ducked};
+use crate::voice::{Chirps, Mixer, Playout, PlayoutConfig, Probing, Tone, Turn, VOLUME_MAX, ducked};
 use nix::poll::{PollFd, PollFlags};
 use std::os::fd::AsFd;
 use std::sync::Arc;
@@ -203,9 +203,8 @@ pub fn spawn(
         knobs: ports.knobs,
         stats: ports.stats,
         config,
-        tones: Tones::default(),
         chirps: Chirps::default(),
-        volume: Volume::default(),
+        mixer: Mixer::new(),
         was_paused: true,
         near: [0; PERIOD],
         far: [0; PERIOD],
@@ -301,9 +300,8 @@ struct Voice {
     from_net_wake: Wake,
     knobs: Arc<VoiceKnobs>,
     stats: Arc<VoiceStats>,
-    tones: Tones,
     chirps: Chirps,
-    volume: Volume,
+    mixer: Mixer,
     was_paused: bool,
     near: Period,
     far: Period,
@@ -405,11 +403,12 @@ impl Voice {
             if turn == Turn::Over {
                 self.knobs.probing.stop();
             }
-            self.tones.mix(self.knobs.tone(), &mut self.far);
-            let volume_percent = self.knobs.volume_percent.load(Ordering::Relaxed);
+            let mut volume_percent = self.knobs.volume_percent.load(Ordering::Relaxed);
             // What is measured is to be heard.
-            let is_ducked = turn == Turn::Idle && self.knobs.is_far_ducked.load(Ordering::Relaxed);
-            self.volume.handle(if is_ducked { ducked(volume_percent) } else { volume_percent }, &mut self.far);
+            if turn == Turn::Idle && self.knobs.is_far_ducked.load(Ordering::Relaxed) {
+                volume_percent = ducked(volume_percent);
+            }
+            self.mixer.handle(self.knobs.tone(), volume_percent, &mut self.far);
             let heard_at = match speaker.write(now, &self.far) {
                 Ok(heard_at) => heard_at,
                 Err(fault) => return self.speaker.fail(fault, now),
@@ -422,7 +421,7 @@ impl Voice {
             let _ = self.played.put(Stamped { period: self.far, at: heard_at, begins_chirp });
             self.talk_wake.signal();
             if let Some(captured_at) = played.captured_at {
-                self.stats.latency.record(heard_at.since(captured_at));
+                self.stats.latency.record((heard_at + Mixer::DELAY).since(captured_at));
             }
             self.note();
         }

@@ -2,8 +2,9 @@
 //!
 //! ```text
 //!  mic period ──▶ Talk: EchoControl · Polish (noise, gain) · Duck · mute · meter · Opus ──▶ packet
-//!  packet ──▶ Playout: store by sequence · decode, FEC, concealment · splices · Drift ─┐
-//!                           measured ──▶ Chirps · tone wanted ──▶ Tones ──▶ mixed · Volume ──▶ speaker period
+//!  packet ──▶ Playout: store by sequence · decode, FEC, concealment, noise · splices · Drift ─┐
+//!                                                                                            ▼
+//!                    measured ──▶ Chirps · tone wanted, volume wanted ──▶ Mixer: tones · volume · limiter ──▶ speaker period
 //! ```
 //!
 //! How long all of it takes, and the network and the sound cards with it, is measured by sound itself: [`Chirps`] out of the
@@ -19,10 +20,13 @@
 //! No call allocates after construction, but for what the library of [`Talk`]'s noise suppression does.
 
 mod arrivals;
+mod comfort;
 mod drift;
 mod duck;
 mod echo;
+mod limiter;
 mod meter;
+mod mixer;
 mod playout;
 mod polish;
 mod probe;
@@ -36,11 +40,13 @@ pub use drift::{DRIFT_MAX_PPM, Drift};
 pub use duck::{Duck, Ducked};
 pub use echo::EchoControl;
 pub use meter::Meter;
+pub use mixer::Mixer;
 pub use playout::{Played, Playout, PlayoutConfig, PlayoutCounters};
 pub use probe::{Chirps, Listener, Probing, TRIES, Try, Turn};
+pub use polish::Polish;
 pub use talk::Talk;
-pub use tones::{TONE_PEAK, Tone, Tones};
-pub use volume::{VOLUME_MAX, Volume, ducked};
+pub use tones::{TONE_PEAK, Tone};
+pub use volume::{VOLUME_MAX, ducked};
 
 #[cfg(test)]
 mod drift_tests;
@@ -48,6 +54,10 @@ mod drift_tests;
 mod network_tests;
 #[cfg(test)]
 mod simulation;
+#[cfg(test)]
+mod soak_tests;
+#[cfg(test)]
+mod table_tests;
 
 /// Nanoseconds that one period lasts, signed for differences of times.
 const PERIOD_NANOS: i64 = crate::media::PERIOD_TIME.as_nanos() as i64;

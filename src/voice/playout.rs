@@ -1,6 +1,7 @@
 //! The receiving side: from packets to the period that the playback card asks for.
 
 use super::arrivals::{Arrival, Arrivals};
+use super::comfort::Comfort;
 use super::splice::{self, LAG_MAX, OVERLAP};
 use super::store::{STORE, Store};
 use super::{Drift, PERIOD_NANOS, frames_to_nanos, nanos_to_frames};
@@ -36,7 +37,7 @@ const LOSS_PERIODS: f32 = 512.0;
 
 /// Concealed periods after which the made-up sound begins to fade: what Opus continues is plausible for 50 ms.
 const FADE_FROM: u32 = 5;
-/// Concealed periods after which there is silence: 120 ms.
+/// Concealed periods after which there is only the far room's noise: 120 ms.
 const FADE_TO: u32 = 12;
 /// Concealed periods that are counted for one gap, 1 s: beyond, the stream has not been concealed but is not there.
 const GAP_COUNTED: u32 = 100;
@@ -103,6 +104,7 @@ pub struct Playout {
     unwrap: Unwrap32,
     arrivals: Arrivals,
     drift: Drift,
+    comfort: Comfort,
     /// The sequence number to be decoded next; `None` before the first packet.
     next: Option<u64>,
     /// Decoded and not yet played.
@@ -143,6 +145,7 @@ impl Playout {
             unwrap: Unwrap32::new(),
             arrivals: Arrivals::new(config.jitter_max),
             drift: Drift::new(),
+            comfort: Comfort::new(),
             next: None,
             decoded: Vec::with_capacity(DECODED_MAX),
             made_up: 0,
@@ -269,7 +272,7 @@ impl Playout {
     }
 
     fn target_nanos(&self) -> i64 {
-        let following = self.arrivals.least().saturating_add(PERIOD_NANOS);
+        let following = self.arrivals.usual().saturating_add(PERIOD_NANOS);
         let late = self.arrivals.late();
         if self.waits_for_fec { late.max(following) } else { late }.saturating_add(SLACK_NANOS)
     }
@@ -304,6 +307,7 @@ impl Playout {
         self.store.clear();
         self.arrivals.reset();
         self.decoder.reset();
+        self.comfort = Comfort::new();
         self.drift.on_target();
         self.next = None;
         self.decoded.truncate(OVERLAP);
@@ -367,9 +371,11 @@ impl Playout {
         // Where the sound so far does not lead up to this packet, what would have followed it is faded into it.
         let torn = self.torn || self.gap >= FADE_FROM;
         let mut before = [0; PERIOD];
-        if torn && self.gap < FADE_TO {
-            let _ = self.decoder.conceal(&mut before);
-            fade(&mut before, self.gap);
+        if torn {
+            if self.gap < FADE_TO {
+                let _ = self.decoder.conceal(&mut before);
+            }
+            self.fade(&mut before);
         }
         let Some((_, payload)) = self.store.get(next) else { return };
         if self.decoder.decode(payload, &mut self.work).is_err() {
@@ -378,6 +384,7 @@ impl Playout {
             self.advance(1, false);
             return;
         }
+        self.comfort.handle(&self.work);
         if torn {
             for (i, (to, from)) in self.work[..OVERLAP].iter_mut().zip(&before).enumerate() {
                 let share = (i as f32 + 0.5) / OVERLAP as f32;
@@ -391,18 +398,34 @@ impl Playout {
         self.append();
     }
 
-    /// Makes up one period, fading to silence as the gap grows.
+    /// Makes up one period, fading to the far room's noise as the gap grows.
     fn conceal(&mut self) {
-        if self.gap >= FADE_TO || self.decoder.conceal(&mut self.work).is_err() {
-            self.work.fill(0);
+        let mut made_up = [0; PERIOD];
+        if self.gap < FADE_TO && self.decoder.conceal(&mut made_up).is_err() {
+            made_up.fill(0);
         }
-        fade(&mut self.work, self.gap);
+        self.fade(&mut made_up);
+        self.work = made_up;
         if self.gap < GAP_COUNTED {
             self.counters.concealed += 1;
         }
         self.gap = self.gap.saturating_add(1);
         self.append();
         self.made_up = self.decoded.len();
+    }
+
+    /// Fades what was made up for the period of the gap that is due: from full at [`FADE_FROM`] to the far room's noise at
+    /// [`FADE_TO`].
+    fn fade(&mut self, made_up: &mut Period) {
+        let level = |gap: u32| {
+            let left = f32::from(FADE_TO.saturating_sub(gap.max(FADE_FROM)) as u8);
+            left / f32::from((FADE_TO - FADE_FROM) as u8)
+        };
+        let (from, to) = (level(self.gap), level(self.gap.saturating_add(1)));
+        for (i, sample) in made_up.iter_mut().enumerate() {
+            *sample = (f32::from(*sample) * (from + (to - from) * (i as f32 / PERIOD as f32))) as i16;
+        }
+        self.comfort.add(self.gap, (from, to), made_up);
     }
 
     fn append(&mut self) {
@@ -438,16 +461,4 @@ impl Playout {
 fn transit(sequence: u64, received_at: Instant) -> i64 {
     let place = (sequence as i64).saturating_mul(PERIOD_NANOS);
     received_at.signed_since(Instant::ZERO).saturating_sub(place)
-}
-
-/// Fades the `gap`-th made-up period: from full at [`FADE_FROM`] to nothing at [`FADE_TO`].
-fn fade(period: &mut Period, gap: u32) {
-    let level = |gap: u32| {
-        let left = f32::from(FADE_TO.saturating_sub(gap.max(FADE_FROM)) as u8);
-        left / f32::from((FADE_TO - FADE_FROM) as u8)
-    };
-    let (from, to) = (level(gap), level(gap + 1));
-    for (i, sample) in period.iter_mut().enumerate() {
-        *sample = (f32::from(*sample) * (from + (to - from) * (i as f32 / PERIOD as f32))) as i16;
-    }
 }

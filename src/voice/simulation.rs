@@ -62,6 +62,8 @@ pub struct Path {
     pub jitter_ms: f64,
     /// The sender's card is faster by this much.
     pub sender_ppm: f64,
+    /// The sender's card gets ahead and falls behind by up to this much within an hour, as it gets warm and cold.
+    pub wander_ms: f64,
     /// The playback card is faster by this much.
     pub playback_ppm: f64,
     /// Packets sent within these times (ms) all arrive at the end of it.
@@ -72,12 +74,14 @@ pub struct Path {
 pub const TRANSIT_MS: f64 = 20.0;
 /// Both clocks begin here.
 const START_MS: f64 = 5_000.0;
+/// The first pull is so much later.
+pub const FIRST_PULL_MS: f64 = 3.7;
 /// How late a pull may be: the scheduler.
 const PULL_LATE_MS: f64 = 1.0;
 
 pub struct Simulation<'t> {
     tape: &'t Tape,
-    path: Path,
+    pub path: Path,
     random: Random,
     pub playout: Playout,
     sent: u64,
@@ -107,7 +111,8 @@ impl<'t> Simulation<'t> {
 
     /// When the sender's card takes the first sample of that period, in milliseconds.
     fn capture_ms(&self, number: u64) -> f64 {
-        START_MS + number as f64 * 10.0 / (1.0 + self.path.sender_ppm * 1e-6)
+        let wander = self.path.wander_ms * (number as f64 * core::f64::consts::TAU / 360_000.0).sin();
+        START_MS + number as f64 * 10.0 / (1.0 + self.path.sender_ppm * 1e-6) + wander
     }
 
     fn send(&mut self) {
@@ -127,7 +132,7 @@ impl<'t> Simulation<'t> {
 
     /// Lets everything arrive up to the next pull, and pulls.
     pub fn pull(&mut self) -> Pull {
-        let due_ms = START_MS + 3.7 + self.pulled as f64 * 10.0 / (1.0 + self.path.playback_ppm * 1e-6);
+        let due_ms = START_MS + FIRST_PULL_MS + self.pulled as f64 * 10.0 / (1.0 + self.path.playback_ppm * 1e-6);
         let now_ms = due_ms + PULL_LATE_MS * self.random.share();
         self.pulled += 1;
         let now = Instant::from_nanos((now_ms * 1e6) as u64);

@@ -4,7 +4,7 @@
 //! door. Each is a cadence of notes and pauses that goes round for as long as it is wanted. **Nothing clicks**: a note
 //! swells and dies away over [`EDGE`], and a tone that is taken away fades within a period.
 
-use crate::media::{PERIOD, Period, SAMPLE_RATE_HZ};
+use crate::media::{PERIOD, SAMPLE_RATE_HZ};
 use core::f32::consts::PI;
 use core::f64::consts::TAU;
 
@@ -113,7 +113,7 @@ impl Tone {
 
 /// What makes the tones: one at a time, from its beginning.
 #[derive(Clone, Debug, Default)]
-pub struct Tones {
+pub(super) struct Tones {
     tone: Option<Tone>,
     /// Which note of the cadence, and the sample frame in it.
     note: usize,
@@ -123,8 +123,9 @@ pub struct Tones {
 }
 
 impl Tones {
-    /// Adds the next period of the tone that is wanted. Another one than before begins after the one before has faded.
-    pub fn mix(&mut self, wanted: Option<Tone>, period: &mut Period) {
+    /// Adds the next period of the tone that is wanted, full scale 1. Another one than before begins after the one before has
+    /// faded.
+    pub fn mix(&mut self, wanted: Option<Tone>, period: &mut [f32; PERIOD]) {
         if self.tone != wanted && self.is_silent() {
             *self = Tones { tone: wanted, ..Tones::default() };
         }
@@ -132,9 +133,7 @@ impl Tones {
         let fades = self.tone != wanted;
         for (i, sample) in period.iter_mut().enumerate() {
             let fade = if fades { 1.0 - (i + 1) as f32 / PERIOD as f32 } else { 1.0 };
-            let sum = f32::from(*sample) + 32_768.0 * fade * self.next(tone);
-            // Saturates, where somebody speaks at full scale into a tone.
-            *sample = sum.round() as i16;
+            *sample += fade * self.next(tone);
         }
         if fades {
             *self = Tones { tone: wanted, ..Tones::default() };

@@ -1,6 +1,6 @@
 //! How loud the loudspeaker is.
 
-use crate::media::{PERIOD, Period};
+use crate::media::PERIOD;
 
 /// The highest volume, in percent: what comes is played as it is.
 pub const VOLUME_MAX: u8 = 100;
@@ -15,7 +15,7 @@ pub fn ducked(percent: u8) -> u8 {
 /// Percents are steps of loudness as people hear it: the gain is their third power, as in PulseAudio and on most mixers'
 /// faders, so that 50 % are −18 dB, about a quarter as loud, and 0 is silence.
 #[derive(Clone, Copy, Debug)]
-pub struct Volume {
+pub(super) struct Volume {
     gain: f32,
 }
 
@@ -27,14 +27,14 @@ impl Default for Volume {
 
 impl Volume {
     /// Brings a period to that volume; where it is another than before it gets there within the period, in a straight line.
-    pub fn handle(&mut self, percent: u8, period: &mut Period) {
+    pub fn handle(&mut self, percent: u8, period: &mut [f32; PERIOD]) {
         let wanted = gain(percent);
         if self.gain == wanted && wanted == 1.0 {
             return;
         }
         let step = (wanted - self.gain) / PERIOD as f32;
         for (i, sample) in period.iter_mut().enumerate() {
-            *sample = (f32::from(*sample) * (self.gain + step * (i + 1) as f32)).round() as i16;
+            *sample *= self.gain + step * (i + 1) as f32;
         }
         self.gain = wanted;
     }
@@ -48,19 +48,19 @@ fn gain(percent: u8) -> f32 {
 mod tests {
     use super::*;
 
-    fn sine(n: usize) -> Period {
-        core::array::from_fn(|i| (32_000.0 * ((n * PERIOD + i) as f32 * 0.05).sin()) as i16)
+    fn sine(n: usize) -> [f32; PERIOD] {
+        core::array::from_fn(|i| ((n * PERIOD + i) as f64 * 0.05).sin() as f32)
     }
 
     #[test]
     fn percents_are_loudness_and_both_ends_are_exact() {
         let level = |percent| {
             let mut volume = Volume { gain: gain(percent) };
-            let mut period = [10_000; PERIOD];
+            let mut period = [1.0; PERIOD];
             volume.handle(percent, &mut period);
             period[PERIOD - 1]
         };
-        assert_eq!([0, 50, 100, 255].map(level), [0, 1_250, 10_000, 10_000]);
+        assert_eq!([0, 50, 100, 255].map(level), [0.0, 0.125, 1.0, 1.0]);
     }
 
     #[test]
@@ -79,7 +79,7 @@ mod tests {
             volume.handle([100, 0, 100, 30][n / 3 % 4], &mut period);
             period
         });
-        let sound: Vec<f64> = sound.map(|s| f64::from(s) / 32_768.0).collect();
+        let sound: Vec<f64> = sound.map(f64::from).collect();
         // A sine obeys x(n+1) = 2 cos(w) x(n) − x(n−1); what does not is a step.
         let step = sound.windows(3).map(|w| (w[2] - 2.0 * 0.05f64.cos() * w[1] + w[0]).abs()).fold(0.0, f64::max);
         assert!(20.0 * step.log10() < -50.0, "a step of {:.1} dBFS", 20.0 * step.log10());

@@ -10,7 +10,7 @@ use visavis::device::file::FilmTrack;
 use visavis::device::{AudioSink, AudioSource, VideoSource};
 use visavis::media::{PERIOD, SoundPacket};
 use visavis::time::{Duration, Instant};
-use visavis::voice::{EchoControl, Playout, PlayoutConfig, Talk, Tone, Tones, Volume};
+use visavis::voice::{EchoControl, Mixer, Playout, PlayoutConfig, Talk, Tone};
 
 pub fn talking_and_listening_allocate_nothing() {
     let at = |ms: u64| Instant::from_millis(1_000 + ms);
@@ -20,7 +20,7 @@ pub fn talking_and_listening_allocate_nothing() {
     let mut speaker = Speaker::open(&"none".parse().unwrap(), at(0)).unwrap();
     let (mut near, mut far) = ([0; PERIOD], [0; PERIOD]);
     let mut packet = SoundPacket { sequence: 0, captured_at: at(0), payload: heapless::Vec::new() };
-    let (mut tones, mut volume) = (Tones::default(), Volume::default());
+    let mut mixer = Mixer::new();
     let mut heard = 0;
 
     let before = allocations();
@@ -37,8 +37,7 @@ pub fn talking_and_listening_allocate_nothing() {
         }
         while speaker.due(now).unwrap() {
             heard += u64::from(playout.pull(now, &mut far).captured_at.is_some());
-            tones.mix(Tone::from_number((n / 700 % 6) as u8), &mut far);
-            volume.handle((n / 50 % 101) as u8, &mut far);
+            mixer.handle(Tone::from_number((n / 700 % 6) as u8), (n / 50 % 101) as u8, &mut far);
             let heard_at = speaker.write(now, &far).unwrap();
             talk.handle_far_end(&far, heard_at);
         }
