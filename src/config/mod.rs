@@ -22,6 +22,7 @@ mod name;
 #[cfg(test)]
 mod tests;
 mod value;
+mod web;
 
 pub use call::{Call, Door, Peer, PeerAddress};
 pub use control::{Control, GroupName, SocketPath};
@@ -31,6 +32,7 @@ pub use intercom::Surroundings;
 pub use lines::{Lamp, Relay, Telling};
 pub use media::{Camera, Loudspeaker, Microphone, PORT, Screen, Station};
 pub use metrics::Metrics;
+pub use web::Web;
 pub use name::Name;
 pub use value::{BitRate, FrameRate};
 
@@ -71,6 +73,8 @@ pub struct Config {
     pub control: Control,
     /// `[metrics]`
     pub metrics: Metrics,
+    /// `[web]`
+    pub web: Web,
     /// `[[button]]`, each one
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub button: Vec<Button>,
