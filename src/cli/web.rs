@@ -65,12 +65,16 @@ pub(super) fn run(args: Args) -> Result<ExitCode, Failure> {
             invite(&state, listen, &hosts, rights, host.as_deref())
         }
         Command::Serve => {
-            let secret = SecretKey::load_or_create(&state, system_random).map_err(|e| Failure::config(e.to_string()))?;
+            let secret =
+                SecretKey::load_or_create(&state, system_random).map_err(|e| Failure::config(e.to_string()))?;
             serve(HandsetConfig {
                 listen,
                 hosts,
                 state,
-                control: args.socket.path().map_or_else(|| client_paths(|name| std::env::var_os(name)), |path| vec![path]),
+                control: args
+                    .socket
+                    .path()
+                    .map_or_else(|| client_paths(|name| std::env::var_os(name)), |path| vec![path]),
                 station_name: config.station.name.as_ref().map_or_else(machine_name, ToString::to_string),
                 station_key: secret.public(),
                 station_port: config.station.port,
@@ -121,7 +125,10 @@ fn invite(
     let mut text = String::new();
     let _ = writeln!(text, "{link}\n\n{}", qr(&link));
     let _ = writeln!(text, "Read this with the phone's camera within {minutes} minutes. It holds once.");
-    let _ = writeln!(text, "The browser warns of the certificate, since it is this station's own; its SHA-256 fingerprint is");
+    let _ = writeln!(
+        text,
+        "The browser warns of the certificate, since it is this station's own; its SHA-256 fingerprint is"
+    );
     let _ = writeln!(text, "{}", certificate.fingerprint());
     print(&text).map(|()| ExitCode::SUCCESS)
 }

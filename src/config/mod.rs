@@ -32,9 +32,9 @@ pub use intercom::Surroundings;
 pub use lines::{Lamp, Relay, Telling};
 pub use media::{Camera, Loudspeaker, Microphone, PORT, Screen, Station};
 pub use metrics::Metrics;
-pub use web::Web;
 pub use name::Name;
 pub use value::{BitRate, FrameRate};
+pub use web::Web;
 
 use serde::{Deserialize, Serialize};
 use std::io::{self, Read};

@@ -109,9 +109,12 @@ impl Guests {
 
     /// Whose token this is. All of them are compared, each in constant time.
     pub fn known(&self, token: &Token) -> Option<&Guest> {
-        self.all.iter().fold(None, |found, guest| {
-            if openssl::memcmp::eq(&guest.token.0, &token.0) { Some(guest) } else { found }
-        })
+        self.all.iter().fold(
+            None,
+            |found, guest| {
+                if openssl::memcmp::eq(&guest.token.0, &token.0) { Some(guest) } else { found }
+            },
+        )
     }
 
     /// Forgets those that `stays` does not want; whether there were any.
@@ -137,12 +140,7 @@ impl Guests {
 
 fn read(written: &Written) -> Option<Guest> {
     let secret = SecretKey::from_bytes(bytes(&written.secret)?);
-    Some(Guest {
-        key: secret.public(),
-        secret,
-        token: Token(bytes(&written.token)?),
-        invitation: written.invitation,
-    })
+    Some(Guest { key: secret.public(), secret, token: Token(bytes(&written.token)?), invitation: written.invitation })
 }
 
 fn bytes(text: &str) -> Option<[u8; 32]> {
@@ -173,7 +171,8 @@ mod tests {
         assert!(guests.retain(|key| *key != guest.key).unwrap());
         assert!(guests.known(&Token::of(&cookie)).is_none() && guests.known(&Token::of(&other)).is_some());
         assert!(Guests::load(&directory).unwrap().known(&Token::of(&cookie)).is_none());
-        std::fs::write(directory.join(GUEST_FILE), "[[guest]]\nsecret = \"x\"\ntoken = \"y\"\ninvitation = 1\n").unwrap();
+        std::fs::write(directory.join(GUEST_FILE), "[[guest]]\nsecret = \"x\"\ntoken = \"y\"\ninvitation = 1\n")
+            .unwrap();
         assert!(Guests::load(&directory).is_err_and(|why| why.contains(GUEST_FILE) && why.contains("anew")));
         std::fs::remove_dir_all(&directory).unwrap();
     }

@@ -183,7 +183,10 @@ mod tests {
                     Cookie: a=b; __Host-visavis=xyz\r\nContent-Length: 4\r\n\r\nringGET /?x=1 HTTP/1.1\r\nhost: h\r\n\r\n";
         let requests: Vec<_> = all(text.as_bytes()).into_iter().map(Result::unwrap).collect();
         let [act, page] = &requests[..] else { panic!("{requests:?}") };
-        assert_eq!((act.path.as_str(), act.host.as_str(), act.body.as_slice()), ("/api/act", "door.local:8443", &b"ring"[..]));
+        assert_eq!(
+            (act.path.as_str(), act.host.as_str(), act.body.as_slice()),
+            ("/api/act", "door.local:8443", &b"ring"[..])
+        );
         assert_eq!(act.cookie.as_deref(), Some("xyz"));
         assert_eq!(act.origin.as_deref(), Some("https://door.local:8443"));
         assert_eq!((page.method.as_str(), page.path.as_str()), ("GET", "/"));

@@ -33,9 +33,9 @@ mod server;
 mod sound;
 
 pub use certificate::{Certificate, CertificateError};
-pub use guests::{Guest, GUEST_FILE, Guests, Token};
+pub use guests::{GUEST_FILE, Guest, Guests, Token};
 pub use http::Request;
-pub use invitation::{INVITATION_LIFE, Inviter, Invitation};
+pub use invitation::{INVITATION_LIFE, Invitation, Inviter};
 pub use rtc::{Rtc, RtcEvent};
 pub use server::{Ask, Asked, Refused, Server, ServerConfig};
 

@@ -58,6 +58,12 @@ impl fmt::Display for RtcError {
 
 impl std::error::Error for RtcError {}
 
+/// Whether an answer takes any sound or pictures: what it refuses has port 0 (RFC 8829 §5.3.1).
+fn has_media(answer: &str) -> bool {
+    let is_media = |line: &&str| line.starts_with("m=audio ") || line.starts_with("m=video ");
+    answer.lines().filter(is_media).any(|line| line.split(' ').nth(1) != Some("0"))
+}
+
 fn error(what: impl fmt::Display) -> RtcError {
     RtcError(format!("no connection with the browser: {what}"))
 }
@@ -137,10 +143,11 @@ impl Rtc {
             is_over: false,
         };
         rtc.settle();
-        if rtc.video.is_none() && rtc.audio.is_none() {
+        let answer = answer.to_sdp_string();
+        if !has_media(&answer) {
             return Err(error("it offers neither H.264 nor Opus"));
         }
-        Ok((rtc, answer.to_sdp_string()))
+        Ok((rtc, answer))
     }
 
     /// Whether a datagram is for this connection.
@@ -195,7 +202,8 @@ impl Rtc {
         let first = self.sequences.unwrap(packet.sequence) * PERIOD as u64;
         let wall = self.epoch.theirs(packet.captured_at.min(now));
         if let Some(writer) = self.inner.writer(mid) {
-            let _ = writer.write(pt, wall, MediaTime::new(first, Frequency::FORTY_EIGHT_KHZ), packet.payload.as_slice());
+            let _ =
+                writer.write(pt, wall, MediaTime::new(first, Frequency::FORTY_EIGHT_KHZ), packet.payload.as_slice());
         }
         self.settle();
     }
@@ -303,4 +311,3 @@ impl Rtc {
         self.events.push_back(event);
     }
 }
-

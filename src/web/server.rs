@@ -292,7 +292,12 @@ fn answer(shared: &Shared, stream: &mut Stream, request: &Request, local: Socket
             let sdp = String::from_utf8_lossy(&request.body).into_owned();
             shared.ask(by, Ask::Offer { sdp, local })
         }
-        _ => return say(stream, &Response { status: "404 Not Found", is_last: false, ..plain("There is no such page.\n") }),
+        _ => {
+            return say(
+                stream,
+                &Response { status: "404 Not Found", is_last: false, ..plain("There is no such page.\n") },
+            );
+        }
     };
     match done {
         Ok(text) => say(stream, &Response { is_last: false, ..plain(&text) }),
@@ -317,7 +322,10 @@ struct Join {
 
 fn join(shared: &Shared, stream: &mut Stream, body: &[u8]) -> io::Result<()> {
     let Ok(Join { invitation, name }) = serde_json::from_slice(body) else {
-        return say(stream, &Response { status: "400 Bad Request", is_last: false, ..plain("An invitation is wanted.\n") });
+        return say(
+            stream,
+            &Response { status: "400 Bad Request", is_last: false, ..plain("An invitation is wanted.\n") },
+        );
     };
     if !shared.may_try() {
         let words = "Too many tries. Wait a minute.\n";
@@ -326,8 +334,9 @@ fn join(shared: &Shared, stream: &mut Stream, body: &[u8]) -> io::Result<()> {
     match shared.ask(None, Ask::Join { invitation, name }) {
         Ok(cookie) => {
             // Ten years: it is revoked here, by forgetting, and not by waiting.
-            let more =
-                format!("Set-Cookie: {COOKIE}={cookie}; Path=/; Secure; HttpOnly; SameSite=Strict; Max-Age=315360000\r\n");
+            let more = format!(
+                "Set-Cookie: {COOKIE}={cookie}; Path=/; Secure; HttpOnly; SameSite=Strict; Max-Age=315360000\r\n"
+            );
             say(stream, &Response { more: &more, is_last: false, ..plain("welcome") })
         }
         Err(refused) => refuse(stream, &refused),
@@ -356,4 +365,3 @@ fn events(shared: &Shared, stream: &mut Stream, request: &Request) -> io::Result
         stream.flush()?;
     }
 }
-

@@ -117,9 +117,7 @@ impl Handset {
             self.watchers.remove(0);
         }
         self.left_at = None;
-        if events.try_send(self.told.clone()).is_ok() {
-            self.watchers.push(events);
-        }
+        self.watchers.push(events);
         // Told at the end of this turn, whatever it is.
         self.told = Arc::from("");
     }
@@ -162,7 +160,9 @@ impl Handset {
         }
         match self.call.handle_action(now, MinuteOfDay::MIDNIGHT, &action) {
             // Both may have hung up at once.
-            Err(Refusal::NoCall | Refusal::NothingRings) if matches!(action, Action::HangUp | Action::Decline) => Ok(()),
+            Err(Refusal::NoCall | Refusal::NothingRings) if matches!(action, Action::HangUp | Action::Decline) => {
+                Ok(())
+            }
             done => done.map_err(|refusal| refusal.to_string()),
         }
     }
@@ -333,7 +333,9 @@ impl Handset {
                     }
                     flow.send_frame(now, &frame);
                 }
-                (RtcEvent::Sound(packet), Some(flow)) if !self.media.sound_to.is_empty() => flow.send_sound(now, &packet),
+                (RtcEvent::Sound(packet), Some(flow)) if !self.media.sound_to.is_empty() => {
+                    flow.send_sound(now, &packet)
+                }
                 (RtcEvent::Carries(bits), Some(flow)) => {
                     let bits = (u64::from(bits) * PICTURE_SHARE_PERCENT / 100) as u32;
                     if bits.abs_diff(self.told_bits) > self.told_bits / 100 * CHANGE_PERCENT {

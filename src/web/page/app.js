@@ -89,6 +89,7 @@ function listen() {
 
 function changed(before) {
   if (before.state !== status.state) {
+    if (before.state === "ringing") still = line.still() ?? still;
     if (status.state === "ringing") rung();
     else stopRinging();
     if (before.state === "ringing" && status.reason === "missed") keepMissed(before.peer);
@@ -170,10 +171,13 @@ function renderMissed() {
   at("missed").hidden = all.length === 0 || !["idle", "ended"].includes(status.state);
   at("missed-list").replaceChildren(...all.map(({ peer, at: when, still: picture }) => {
     const item = document.createElement("li");
-    const image = document.createElement("img");
-    image.alt = picture ? `Who stood at ${peer}` : "No picture";
-    if (picture?.startsWith("data:image/jpeg;base64,")) image.src = picture;
-    item.append(image, `${peer}, ${new Date(when).toLocaleString([], { dateStyle: "short", timeStyle: "short" })}`);
+    if (picture?.startsWith("data:image/jpeg;base64,")) {
+      const image = document.createElement("img");
+      image.alt = `Who stood at ${peer}`;
+      image.src = picture;
+      item.append(image);
+    }
+    item.append(`${peer}, ${new Date(when).toLocaleString([], { dateStyle: "short", timeStyle: "short" })}`);
     return item;
   }));
 }
