@@ -1,6 +1,6 @@
 //! Browsers as stations: the page that a phone or a laptop opens, and WebRTC to it.
 //!
-//! A browser cannot speak [`link`](crate::link); so a **handset** (see `station::handset`) is a whole station for each browser
+//! A browser cannot speak [`link`](crate::link); so a **handset** (see `station::web`) is a whole station for each browser
 //! that was let in, with a key and an entry in the address book of its own, whose camera, microphone, screen and loudspeaker
 //! are in the browser. What is said between the handset and the station is the protocol between stations, over loopback:
 //! rights, doors, ringing and forgetting need nothing new, and the programs that talk to browsers run apart from the one

@@ -31,6 +31,7 @@ const CONSTRAINED_BASELINE: u32 = 0x42_e0_1f;
 
 /// What comes of a browser.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "64 wait at most, and most of them are sound")]
 pub enum RtcEvent {
     /// Both ways are open.
     Connected,
