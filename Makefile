@@ -5,8 +5,8 @@ CARGO    ?= cargo
 CACHE    := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)
 SUDO     := $(if $(filter 0,$(shell id -u)),,sudo)
 
-# What the build compiles against: ALSA; bindgen for V4L2's structures; C and C++ for the codecs, with their assembly.
-BUILD_PACKAGES := g++ cmake nasm pkg-config libasound2-dev libclang-dev
+# What the build compiles against: ALSA; OpenSSL; bindgen for V4L2's structures; C and C++ for the codecs, with their assembly.
+BUILD_PACKAGES := g++ cmake nasm pkg-config libasound2-dev libclang-dev libssl-dev
 # What the lab's kernel is built with, and what its scenarios handle devices and networks with.
 LAB_PACKAGES := make gcc flex bison bc xz-utils libc6-dev kmod iproute2 procps v4l-utils alsa-utils busybox udev systemd \
 	e2fsprogs dmsetup
@@ -28,7 +28,7 @@ fi
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-lab build run test check lab soak bench fuzz loom fmt clean install deb test-deb setup-cross cross test-arm board
+.PHONY: help setup setup-lab build run test test-web check lab soak bench fuzz loom fmt clean install deb test-deb setup-cross cross test-arm board
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/make \1@\2/p' $(MAKEFILE_LIST) | column -t -s @
@@ -48,6 +48,11 @@ run: setup ## two stations on this machine call each other
 test: setup ## all tests that need no special device
 	$(CARGO) test --locked
 
+# PICTURES=FOLDER: keeps pictures of the page there.
+test-web: setup ## the page for phones and laptops, in a real browser
+	$(call need,chromium chromium-driver)
+	VISAVIS_BROWSER=1 $(if $(PICTURES),VISAVIS_PICTURES=$(abspath $(PICTURES))) $(CARGO) test --locked --test web
+
 # How far the unit is open at most, in tenths, as `systemd-analyze security` counts it: 0 is shut, 100 is open.
 EXPOSURE_MAX := 20
 check: setup ## format, lints, documentation, licences, minimum Rust version, the unit's sandbox
@@ -56,10 +61,12 @@ check: setup ## format, lints, documentation, licences, minimum Rust version, th
 	RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" $(CARGO) doc --locked --no-deps --document-private-items
 	$(CARGO) test --locked --test tidy
 	$(call need,systemd)
-	@mkdir -p target && sed 's|@PREFIX@|/usr|g' deploy/visavis.service >target/visavis.service
-	@systemd-analyze security --offline=true --threshold=$(EXPOSURE_MAX) --no-pager target/visavis.service \
-		>target/visavis.security || { cat target/visavis.security; exit 1; }
-	@tail -n 1 target/visavis.security
+	@mkdir -p target && for unit in visavis visavis-web; do \
+		sed 's|@PREFIX@|/usr|g' deploy/$$unit.service >target/$$unit.service; \
+		systemd-analyze security --offline=true --threshold=$(EXPOSURE_MAX) --no-pager target/$$unit.service \
+			>target/$$unit.security || { cat target/$$unit.security; exit 1; }; \
+		tail -n 1 target/$$unit.security; \
+	done
 
 # SCENARIO=NAME: only those with NAME in their name. One of them is of the Debian package.
 lab: setup-lab $(if $(filter-out package,$(SCENARIO)),,deb) ## calls on real drivers, in a kernel of their own (first time: builds it, 5 minutes)
@@ -116,7 +123,8 @@ SHARE    = $(DESTDIR)$(PREFIX)/share
 install: ## the program, its unit, users and device rules, man pages and completion (DESTDIR=, PREFIX=/usr/local)
 	@test -x $(PROGRAM) || { echo "$(PROGRAM) is missing: make build first, not as root (for another architecture make cross)"; exit 1; }
 	install -D -m 755 $(if $(STRIP),-s --strip-program=$(STRIP)) $(PROGRAM) $(DESTDIR)$(PREFIX)/bin/visavis
-	sed 's|@PREFIX@|$(PREFIX)|g' deploy/visavis.service | install -D -m 644 /dev/stdin $(SYSTEM)/systemd/system/visavis.service
+	for unit in visavis visavis-web; do sed 's|@PREFIX@|$(PREFIX)|g' deploy/$$unit.service | \
+		install -D -m 644 /dev/stdin $(SYSTEM)/systemd/system/$$unit.service || exit 1; done
 	install -D -m 644 deploy/visavis.sysusers $(SYSTEM)/sysusers.d/visavis.conf
 	install -D -m 644 deploy/visavis.tmpfiles $(SYSTEM)/tmpfiles.d/visavis.conf
 	install -D -m 644 udev/70-visavis.rules $(SYSTEM)/udev/rules.d/70-visavis.rules
@@ -170,7 +178,7 @@ test-deb: deb ## installs, upgrades, removes and purges the package in small roo
 CROSS        := $(shell command -v cross)
 ARCHITECTURE  = $(if $(filter aarch64-%,$(TARGET)),arm64)$(if $(filter armv7-%,$(TARGET)),armhf)
 SYSROOT       = $(if $(filter armhf,$(ARCHITECTURE)),$(CURDIR)/target/armhf)
-CROSS_PACKAGES_arm64 = libstd-rust-web-dev:arm64 libstdc++6:arm64 libasound2-dev:arm64
+CROSS_PACKAGES_arm64 = libstd-rust-web-dev:arm64 libstdc++6:arm64 libasound2-dev:arm64 libssl-dev:arm64
 CROSS_PACKAGES_armhf = rust-web-src mmdebstrap uidmap
 CROSS_OPTIONS_armhf  = -Zbuild-std
 EMULATOR_arm64       = qemu-aarch64-static

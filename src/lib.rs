@@ -44,6 +44,7 @@
 //! | [`device`] | thin edges: `v4l2`, `m2m`, `alsa`, `drm`, `fbdev`, `gpio`, `keys`, `touch`, `file`, `pattern`, … | sys, media, time, ring, codec |
 //! | [`panel`] | buttons, keys, touches, lamps, the door's strike, and the control socket | call, device, sys, time |
 //! | [`stage`] | the thread bodies | device, ring, codec, voice, card, stats, sys, media, time |
+//! | [`web`] | browsers as stations: the page, who is let in, WebRTC | identity, codec, sys, media, time |
 //! | [`station`] | wiring, net loop, supervision, report | everything below |
 //! | [`config`] | `station.toml`: as typed, as meant | station, panel, call, find, card, device, identity, media, time |
 //! | [`cli`] | one file per subcommand | station, device, everything below |
@@ -69,4 +70,5 @@ pub mod stats;
 pub mod sys;
 pub mod time;
 pub mod voice;
+pub mod web;
 pub mod wire;

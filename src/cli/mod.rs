@@ -22,6 +22,7 @@ mod peers;
 mod run;
 mod state;
 mod terminal;
+mod web;
 
 use clap::{Parser, Subcommand};
 use std::ffi::OsString;
@@ -87,6 +88,8 @@ enum Command {
     Peers(peers::Args),
     /// Print calls, door releases and who was refused
     Log(log::Args),
+    /// Serve the page for phones and laptops, and invite them
+    Web(web::Args),
     /// Measure what this board pays per frame for each stage and codec
     Bench(BenchArgs),
     /// Write the man pages
@@ -149,6 +152,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Doctor(args) => doctor::run(&args),
         Command::Peers(args) => peers::run(args),
         Command::Log(args) => log::run(&args),
+        Command::Web(args) => web::run(args),
         Command::Man(args) => man::run(&args),
         Command::Completion(args) => completion::run(&args),
         Command::Bench(args) => bench::run(args.json, usize::from(args.frames))

@@ -22,6 +22,7 @@ mod name;
 #[cfg(test)]
 mod tests;
 mod value;
+mod web;
 
 pub use call::{Call, Door, Peer, PeerAddress};
 pub use control::{Control, GroupName, SocketPath};
@@ -33,6 +34,7 @@ pub use media::{Camera, Loudspeaker, Microphone, PORT, Screen, Station};
 pub use metrics::Metrics;
 pub use name::Name;
 pub use value::{BitRate, FrameRate};
+pub use web::Web;
 
 use serde::{Deserialize, Serialize};
 use std::io::{self, Read};
@@ -71,6 +73,8 @@ pub struct Config {
     pub control: Control,
     /// `[metrics]`
     pub metrics: Metrics,
+    /// `[web]`
+    pub web: Web,
     /// `[[button]]`, each one
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub button: Vec<Button>,

@@ -149,6 +149,9 @@ const EVERYTHING_ELSE: &str = r#"
     group = "users"
     [metrics]
     listen = "[::1]:9187"
+    [web]
+    listen = "[::]:8443"
+    hosts = ["door.example.org"]
     [[button]]
     line = "BTN_CALL"
     active_low = true
@@ -186,6 +189,8 @@ fn what_is_typed_is_meant() {
     assert_eq!(config.keys.0["KEY_ESC"], None, "a key's usual meaning can be taken away");
     assert_eq!(config.keys.0["KEY_Q"], Some(Action::HangUp), "keys that are not typed keep theirs");
     assert_eq!(config.metrics.listen, Some("[::1]:9187".parse().unwrap()));
+    assert_eq!(config.web.listen, Some("[::]:8443".parse().unwrap()));
+    assert_eq!(config.web.hosts, ["door.example.org"]);
     assert_eq!(config.peer[0].address, Some(PeerAddress { host: "2001:db8::7".into(), port: Some(10088) }));
 }
 
@@ -211,6 +216,7 @@ fn a_slip_is_answered_with_its_place_its_key_and_the_remedy() {
         ("[screen]\ndecoder = 1", "screen.decoder: integer `1` does not fit here: it wants a codec: \"auto\""),
         ("[metrics]\nlisten = 'localhost'", "metrics.listen: \"localhost\" is no address with a port: write it as"),
         ("[metrics]\nlisten = '127.0.0.1:0'", "metrics.listen: \"127.0.0.1:0\" is no address with a port"),
+        ("[web]\nlisten = 8443", "web.listen: integer `8443` does not fit here: it wants an address with a port"),
         ("[camera]\nnear = 33", "camera.near: 33 is out of range: it must lie between 0 and 32"),
         ("[camera]\nnear = '3'", "camera.near: string \"3\" does not fit here: it wants a whole number"),
         ("[station]\nport = 70000", "station.port: 70000 is out of range: it must lie between 1 and 65535"),

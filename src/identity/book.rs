@@ -213,7 +213,7 @@ impl AddressBook {
 
     /// What a station that calls itself `wanted` can be called here: cut to what a name may be, and numbered where there
     /// is one of that name.
-    fn unused_name(&self, wanted: &str) -> String {
+    pub fn unused_name(&self, wanted: &str) -> String {
         let clean: String = wanted.chars().filter(|c| !c.is_control()).collect();
         let cut = |letters: usize| clean.trim().chars().take(letters).collect::<String>().trim_end().to_owned();
         let plain = Some(cut(NAME_LETTERS_MAX)).filter(|name| !name.is_empty()).unwrap_or_else(|| "station".to_owned());

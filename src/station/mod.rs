@@ -24,6 +24,7 @@ mod switchboard;
 mod tally;
 mod view;
 mod vigil;
+mod web;
 
 pub use chat::Chat;
 pub use config::{ChatConfig, Config, MediaConfig, PortConfig};
@@ -31,6 +32,7 @@ pub use confine::confine;
 pub use halt::Halt;
 pub use intercom::{Intercom, IntercomConfig, PeerSettings};
 pub use report::Report;
-pub use resolve::resolve;
+pub use resolve::{own_addresses, resolve};
 pub use socket::IpVersion;
 pub use view::{Live, View};
+pub use web::{HandsetConfig, Handsets};

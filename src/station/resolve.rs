@@ -1,9 +1,10 @@
-//! Names to addresses, off the net loop: `getaddrinfo(3)` may take seconds.
+//! Names to addresses, off the net loop, since `getaddrinfo(3)` may take seconds; and the addresses of this machine.
 
 use super::socket::IpVersion;
 use crate::sys::wake::Wake;
+use nix::ifaddrs::getifaddrs;
 use std::io;
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 /// What a look-up gave: addresses, or why there are none.
@@ -61,6 +62,16 @@ pub fn resolve(host: &str, port: u16, version: IpVersion) -> Resolved {
         return Err(format!("`{host}` has no address of the IP version that -v asks for"));
     }
     Ok(usable)
+}
+
+/// Where this machine can be reached, as far as its interfaces tell.
+pub fn own_addresses() -> Vec<IpAddr> {
+    let Ok(interfaces) = getifaddrs() else { return Vec::new() };
+    let address = |a: nix::sys::socket::SockaddrStorage| {
+        let v4 = a.as_sockaddr_in().map(|a| IpAddr::V4(a.ip()));
+        v4.or_else(|| a.as_sockaddr_in6().map(|a| IpAddr::V6(a.ip())))
+    };
+    interfaces.filter_map(|interface| address(interface.address?)).collect()
 }
 
 #[cfg(test)]

@@ -6,11 +6,11 @@ use crate::find::{Change, Found};
 use crate::identity::{AddressBook, Code, Outcome, Pairing, PublicKey, Step, Ticket, system_random};
 use crate::link::{CloseReason, Event, LinkId, Trust};
 use crate::station::peer::Peer;
+use crate::station::resolve::own_addresses;
 use crate::station::switchboard::Switchboard;
 use crate::time::{Duration, Instant};
 use crate::wire::PROTOCOL_VERSION;
-use nix::ifaddrs::getifaddrs;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 /// How long the card stands that says how it went: two sentences are read in that time.
 const RESULT_TIME: Duration = Duration::from_secs(8);
@@ -215,14 +215,4 @@ impl Meeting {
             Some((Outcome::Failed(failure), _)) => Card::Fault(Fault::Other(failure.to_string())),
         }
     }
-}
-
-/// Where this machine can be reached, as far as its interfaces tell.
-fn own_addresses() -> Vec<IpAddr> {
-    let Ok(interfaces) = getifaddrs() else { return Vec::new() };
-    let address = |a: nix::sys::socket::SockaddrStorage| {
-        let v4 = a.as_sockaddr_in().map(|a| IpAddr::V4(a.ip()));
-        v4.or_else(|| a.as_sockaddr_in6().map(|a| IpAddr::V6(a.ip())))
-    };
-    interfaces.filter_map(|interface| address(interface.address?)).collect()
 }
