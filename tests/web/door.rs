@@ -184,6 +184,7 @@ fn config(folder: &Path, secret: SecretKey, port: u16) -> Config {
             level: Level::FULL,
             looped: false,
             adapts: false,
+            planes: true,
         },
         snapshot: None,
     }
