@@ -58,7 +58,9 @@ mod tests {
 
     #[test]
     fn local_time_is_what_date_shows() {
-        for unix_seconds in [0, 86_399, 951_782_400, 1_764_000_000, 4_102_444_799] {
+        // The calendar of Debian 12 for 32-bit ARM ends in January 2038.
+        let is_within = |unix_seconds: &u64| libc::time_t::try_from(*unix_seconds).is_ok();
+        for unix_seconds in [0, 86_399, 951_782_400, 1_764_000_000, 4_102_444_799].into_iter().filter(is_within) {
             let t = local_time(unix_seconds).unwrap();
             let shown = format!(
                 "{:04}-{:02}-{:02} {:02}:{:02}:{:02} {:03}",
