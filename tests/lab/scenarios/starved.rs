@@ -1,6 +1,6 @@
-//! A door that is short of everything in turn: its disk is full, or may not be written, it may not have more memory, has no descriptor left, and
-//! shares its core with a program that wants all of it. It rings and talks all the same, says what it could not do, and
-//! loses nothing of what it had.
+//! A door that is short of everything in turn: its disk is full, or may not be written, it may not have more memory, has no
+//! descriptor left, and shares its core with a program that wants all of it. It rings and talks all the same, says what it
+//! could not do, and loses nothing of what it had.
 
 use crate::Outcome;
 use crate::call::{Call, PATIENCE, Plan};
