@@ -9,6 +9,7 @@ pub mod alsa;
 pub mod audio;
 pub mod blit;
 pub mod camera;
+mod capture_time;
 mod console;
 mod decoded;
 pub mod drm;

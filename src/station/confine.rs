@@ -34,8 +34,10 @@ const SOUND_SETTINGS: [&str; 4] = [".asoundrc", ".config/alsa", ".config/pulse",
 const USB_PORTS: &str = "/sys/devices";
 /// Where alsa-lib makes the socket by which the users of a mixed (dmix) card find it; the name is built into it.
 const SOUND_SOCKETS: &str = "/tmp";
-/// Where a program's loader is (ld.so(8)).
-const LOADERS: [&str; 3] = ["/lib", "/lib64", "/usr/lib"];
+/// What runs beside a program that is started: the loader (ld.so(8)) of each architecture, and what libcamera starts to keep
+/// an image processor's own code apart.
+const BESIDE: [&str; 4] =
+    ["/lib64/ld-linux-x86-64.so.2", "/lib/ld-linux-aarch64.so.1", "/lib/ld-linux-armhf.so.3", "/usr/libexec/libcamera"];
 /// Name servers, by TCP: RFC 7766.
 const DNS: u16 = 53;
 
@@ -74,10 +76,10 @@ fn allowed(config: &Config, intercom: Option<&IntercomConfig>, home: Option<&Pat
     Allowed { paths, tcp_listen: tcp_listen.into_iter().collect(), tcp_connect: vec![DNS] }
 }
 
-/// The program that is started, and where its loader is.
+/// The program that is started, and what runs beside it.
 fn run(media: &MediaConfig) -> impl Iterator<Item = PathBuf> {
     let program = matches!(media.camera, CameraSpec::Module(_)).then(rpicam::program).flatten();
-    program.into_iter().flat_map(|program| LOADERS.map(PathBuf::from).into_iter().chain([program]))
+    program.into_iter().flat_map(|program| BESIDE.map(PathBuf::from).into_iter().chain([program]))
 }
 
 /// The files that are played.

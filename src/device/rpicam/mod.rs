@@ -24,6 +24,7 @@ pub use child::program;
 pub use list::{ModuleInfo, is_of_pipeline, is_there, list};
 
 use super::camera::{CameraRequest, SourceCounts};
+use super::capture_time::CaptureTimes;
 use super::{Fault, FaultKind, FrameBuffer, VideoSource};
 use crate::media::{ColourRange, PixelFormat, Size, VideoFormat};
 use crate::ring::{Claim, Lent, Pool};
@@ -76,7 +77,7 @@ pub struct Rpicam {
     /// It is taken to stall at this time.
     stalls_at: Instant,
     starved_until: Option<Instant>,
-    last_stamp: Instant,
+    times: CaptureTimes,
     sequence: u32,
     counts: SourceCounts,
 }
@@ -127,7 +128,7 @@ impl Rpicam {
             words: Words::default(),
             stalls_at: now + STALL_FIRST,
             starved_until: None,
-            last_stamp: Instant::ZERO,
+            times: CaptureTimes::default(),
             sequence: 0,
             counts: SourceCounts::default(),
         })
@@ -194,15 +195,11 @@ impl Rpicam {
         Fault::plain(FaultKind::Unusable, &self.name, "read pictures", remedy)
     }
 
-    /// The sensor's time stamp where it can be one of our clock, else now.
+    /// The sensor's time stamp where it can be one of our clock.
     fn stamp(&mut self, record: Record, now: Instant) -> Instant {
         let given = record.sensor_nanos.map(Instant::from_nanos);
-        let is_good = |t: &Instant| *t <= now && now.since(*t) <= STAMP_AGE_MAX && *t > self.last_stamp;
-        let stamp = given.filter(is_good).unwrap_or_else(|| {
-            self.counts.restamped += 1;
-            now
-        });
-        self.last_stamp = stamp;
+        let (stamp, is_given) = self.times.next(given.filter(|given| now.since(*given) <= STAMP_AGE_MAX), now);
+        self.counts.restamped += u64::from(!is_given);
         stamp
     }
 

@@ -20,6 +20,7 @@ pub use list::{CameraInfo, ModeInfo, list};
 pub use modes::{Mode, Rates, Sizes};
 
 use crate::device::camera::{CameraRequest, SourceCounts};
+use crate::device::capture_time::CaptureTimes;
 use crate::device::{Fault, FaultKind, FrameBuffer, VideoSource};
 use crate::media::{FrameView, PixelFormat, Size, VideoFormat};
 use crate::ring::Lent;
@@ -66,7 +67,7 @@ pub struct V4l2 {
     stalls_at: Instant,
     /// All buffers are lent; look again at this time.
     starved_until: Option<Instant>,
-    last_stamp: Instant,
+    times: CaptureTimes,
     last_sequence: Option<u32>,
     counts: SourceCounts,
 }
@@ -104,7 +105,7 @@ impl V4l2 {
             stall_after: stall_after(format.millihertz),
             stalls_at: now + STALL_FIRST,
             starved_until: None,
-            last_stamp: Instant::ZERO,
+            times: CaptureTimes::default(),
             last_sequence: None,
             counts: SourceCounts::default(),
         })
@@ -128,16 +129,13 @@ impl V4l2 {
         }
     }
 
-    /// The driver's time stamp where it can be one, else now. Some drivers reckon the end of a frame ahead; a frame that
+    /// The driver's time stamp where it can be one. Some drivers reckon the end of a frame ahead; a frame that
     /// is here already was not taken later than now.
     fn stamp(&mut self, nanos: Option<u64>, now: Instant) -> Instant {
         let given = nanos.map(Instant::from_nanos);
-        let good = given.filter(|t| *t <= now + STAMP_AHEAD_MAX).map(|t| t.min(now)).filter(|t| *t > self.last_stamp);
-        let stamp = good.unwrap_or_else(|| {
-            self.counts.restamped += 1;
-            now
-        });
-        self.last_stamp = stamp;
+        let given = given.filter(|given| *given <= now + STAMP_AHEAD_MAX).map(|given| given.min(now));
+        let (stamp, is_given) = self.times.next(given, now);
+        self.counts.restamped += u64::from(!is_given);
         stamp
     }
 }
