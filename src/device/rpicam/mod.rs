@@ -2,7 +2,7 @@
 //!
 //! A sensor on the board's ribbon has no driver that makes pictures: libcamera runs its exposure and the image processor.
 //! visavis does not link it (its interface changes with each release), but starts the program that comes with the system,
-//! which writes raw pictures into one pipe and a record of each into another. What it writes (rpicam-apps 1.1 to 1.9,
+//! which writes raw pictures into one pipe and a record of each into another. What it writes (rpicam-apps 1.1 to 1.13,
 //! `output.cpp`, `null_encoder.cpp`, `rpicam_app.cpp`):
 //!
 //! - pictures one after the other, without a head: the driver's own buffer, planar 4:2:0, full range (sYCC). Rows are padded
