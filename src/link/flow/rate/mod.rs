@@ -5,7 +5,7 @@
 //! arrived (`control`), and loss as the second signal, of which the first 2 % mean nothing and 10 % no retreat. What
 //! differs from the draft stands, with its reason, at its place. Bursts measure what there is room for (`train`).
 //!
-//! **Why not SCReAM** (RFC 8298): both were run through the weather of `tests/weather.rs` with the same samples, trains and
+//! **Why not SCReAM** (RFC 8298): a short form of it was run through the weather of `tests/weather.rs` with the same samples, trains and
 //! pacer. Its window gives way to every loss and to jitter: of a stream of 2.4 Mbit/s with 1 % lost at random it left
 //! 1.3 (this: 2.4), with 5 % 0.7 (2.5), under 10 ± 10 ms of jitter 1.1 (2.5), and Wi-Fi is just that; a path cut to half
 //! froze for 1.3 s (0.4). It is better where a download fills the queue: 1.3 of 4 Mbit/s (0.7).
