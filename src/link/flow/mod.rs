@@ -221,6 +221,7 @@ impl Flow {
         }
         let before = self.counts.frames_sent;
         self.outgoing.push(now, frame, self.config.payload_bytes, &mut self.counts);
+        self.pacer.hurry(self.outgoing.waiting());
         if frame.key && self.counts.frames_sent > before {
             self.key_wanted_at = None;
             self.breaker.key_frame_sent(now, &mut self.loss_out);

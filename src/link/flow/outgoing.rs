@@ -134,6 +134,11 @@ impl Outgoing {
         self.unsent < self.next_sequence || !self.resend.is_empty()
     }
 
+    /// Fragments that wait to be sent for the first time.
+    pub(super) fn waiting(&self) -> u64 {
+        self.next_sequence - self.unsent
+    }
+
     /// The newest key frame's number, and when it was queued.
     pub(super) fn last_key(&self) -> Option<(u64, Instant)> {
         self.last_key

@@ -23,6 +23,9 @@ const DATAGRAM_BYTES: u64 = 1_500;
 
 /// A burst is at most what leaves in so long at the pace: on a path that carries little it must not stand there as a queue.
 const BURST_TIME: Duration = Duration::from_millis(5);
+/// What waits leaves within so long, whatever the path seems to carry: half the age at which it is dropped. A pace that is too
+/// slow for a frame would let none of them arrive, and nothing would ever show that the path carries more.
+const LEAVES_WITHIN: Duration = Duration::from_millis(75);
 /// The shortest burst.
 const BURST_LEAST: u64 = 2;
 
@@ -31,6 +34,8 @@ const BURST_LEAST: u64 = 2;
 pub(super) struct Pacer {
     bits_per_second: u64,
     most_bits_per_second: u64,
+    /// What the newest frame needs, to be gone in time.
+    least_bits_per_second: u64,
     /// When all that was sent would have left at the rate.
     drained_at: Instant,
     /// The burst is used up: wait for a step's worth.
@@ -40,13 +45,27 @@ pub(super) struct Pacer {
 impl Pacer {
     pub(super) fn new(now: Instant, bits_per_second: u64) -> Pacer {
         let most_bits_per_second = bits_per_second.max(1);
-        Pacer { bits_per_second: most_bits_per_second, most_bits_per_second, drained_at: now, waiting: false }
+        Pacer {
+            bits_per_second: most_bits_per_second,
+            most_bits_per_second,
+            least_bits_per_second: 1,
+            drained_at: now,
+            waiting: false,
+        }
     }
 
     /// What the path carries allows this pace; `None` where that is not known.
     pub(super) fn set_rate(&mut self, bits_per_second: Option<u64>) {
         let most = self.most_bits_per_second;
-        self.bits_per_second = bits_per_second.unwrap_or(most).clamp(1, most);
+        self.bits_per_second = bits_per_second.unwrap_or(most).max(self.least_bits_per_second).min(most);
+    }
+
+    /// So many datagrams wait now that a frame has come.
+    pub(super) fn hurry(&mut self, datagrams: u64) {
+        let bits = datagrams.saturating_mul(DATAGRAM_BYTES * 8);
+        let least = bits.saturating_mul(1_000) / LEAVES_WITHIN.as_millis() as u64;
+        self.least_bits_per_second = least.clamp(1, self.most_bits_per_second);
+        self.bits_per_second = self.bits_per_second.max(self.least_bits_per_second);
     }
 
     /// Datagrams that may leave at once.

@@ -321,6 +321,17 @@ fn a_smaller_buffer_gets_smaller_payloads() {
     assert_eq!(out.data, make_frame(1, None, 5_000, VideoCodec::Mjpeg).data);
 }
 
+#[test]
+fn images_that_a_narrow_path_could_not_carry_come_again_once_it_is_wide() {
+    let mut world = World::new(1, Network::even(Path { rate: Some((200_000, 100_000)), ..Path::new(ms(2)) }));
+    world.stations.iter_mut().for_each(|s| s.codec = VideoCodec::Mjpeg);
+    world.run(SECOND * 4);
+    world.network = clean(10);
+    world.run(SECOND * 16);
+    let (fps, _, _) = world.measure(world.now - SECOND);
+    assert!(fps >= 29.0, "{fps:.2} frames/s after the path became wide");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(40))]
     #[test]
