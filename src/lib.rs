@@ -9,7 +9,8 @@
 //! ```
 //!
 //! There are two net loops over the same switchboard: [`Chat`](station::Chat) with one other station, and the
-//! [`Intercom`](station::Intercom) of a house, in which [`call`] decides who rings whom.
+//! [`Intercom`](station::Intercom) of a house, in which [`call`] decides who rings whom. A third, in a process of its own,
+//! has no devices: [`Handsets`](station::Handsets) are the stations that browsers are.
 //!
 //! **A thread per clock, not per function.** The sensor, the sound card, the screen and the network each have a clock;
 //! so there are `capture`, `compress`, `expand`, `present`, `voice` and the net loop; and `talk` beside `voice`, since what a
@@ -34,7 +35,7 @@
 //! | [`voice`] | echo, noise and level; jitter buffer, concealment, drift, tones, volume; how long a voice takes | codec, media, time |
 //! | [`card`] | what the station itself draws on its screen | media |
 //! | [`wire`] | the bytes: datagram header, fragments, sound packets, control messages | media, time |
-//! | [`link`] | one peer: session, loss repair, frame assembly, control channel, clock offset | wire, media, time, stats, identity |
+//! | [`link`] | one peer: session, rate, loss repair, frame assembly, control channel, clock offset | wire, media, time, stats, identity |
 //! | [`identity`] | keys, one-time codes, pairing, the address book | time |
 //! | [`journal`] | calls, door releases and refusals on disk, with still pictures | identity, codec, media |
 //! | [`call`] | what is asked of a station, and what becomes of it | identity, wire, media, time |
