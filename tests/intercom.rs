@@ -70,6 +70,7 @@ impl Station {
             language: Language::English,
             volume_percent: 100,
             sleep_after: None,
+            page: None,
         };
         let stop = Stop::new().unwrap();
         let intercom = Intercom::start(config, settings).unwrap();

@@ -54,7 +54,12 @@ pub enum Action {
     Rescan,
     /// Shows a one-time code and looks for that of another station.
     Pair,
-    /// Ends pairing without a result.
+    /// Shows a link by which a phone or laptop is let in; it may release the door, too, where that is said.
+    Invite {
+        /// It may.
+        release: bool,
+    },
+    /// Ends pairing without a result, or shows a link no longer.
     StopPairing,
 }
 
@@ -143,7 +148,8 @@ pub const NOTATIONS: &[(&str, &str)] = &[
     ("snapshot", "keep a picture of what the screen shows"),
     ("rescan", "look for devices and stations anew"),
     ("pair", "show a one-time code and look for another station's"),
-    ("stop-pairing", "give pairing up"),
+    ("invite [release]", "show a link that lets a phone in, and perhaps open the door"),
+    ("stop-pairing", "give pairing or inviting up"),
 ];
 
 impl FromStr for Action {
@@ -160,6 +166,7 @@ impl FromStr for Action {
             "hold" => Action::Hold(switch(verb, rest)?),
             "do-not-disturb" => Action::DoNotDisturb(switch(verb, rest)?),
             "monitor" => Action::Monitor(name(rest)?),
+            "invite" => Action::Invite { release: invited(rest)? },
             "release" if rest.is_empty() => Action::Release(None),
             "release" => Action::Release(Some(name(rest)?)),
             "volume" => Action::Volume(volume(rest)?),
@@ -215,6 +222,14 @@ fn switch(verb: &str, rest: &str) -> Result<Switch, ActionError> {
     }
 }
 
+fn invited(rest: &str) -> Result<bool, ActionError> {
+    match rest {
+        "" => Ok(false),
+        "release" => Ok(true),
+        other => Err(ActionError(format!("who is invited may `release` the door, or nothing is said, not `{other}`"))),
+    }
+}
+
 fn volume(rest: &str) -> Result<Volume, ActionError> {
     let wrong = || ActionError(format!("a volume is 0 to 100, or +5 or -5 to change it, not `{rest}`"));
     if rest.starts_with(['+', '-']) {
@@ -252,6 +267,8 @@ impl fmt::Display for Action {
             Action::Snapshot => f.write_str("snapshot"),
             Action::Rescan => f.write_str("rescan"),
             Action::Pair => f.write_str("pair"),
+            Action::Invite { release: false } => f.write_str("invite"),
+            Action::Invite { release: true } => f.write_str("invite release"),
             Action::StopPairing => f.write_str("stop-pairing"),
         }
     }
@@ -313,6 +330,8 @@ mod tests {
             "snapshot",
             "rescan",
             "pair",
+            "invite",
+            "invite release",
             "stop-pairing",
         ] {
             let action: Action = text.parse().unwrap_or_else(|e| panic!("{text}: {e}"));
@@ -339,6 +358,7 @@ mod tests {
             ("volume 101", "0 to 100"),
             ("volume +101", "0 to 100"),
             ("level 4", "0, 1, 2 or 3"),
+            ("invite all", "release"),
             ("monitor", "name"),
             ("monitor aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "1 to 32 letters"),
         ] {

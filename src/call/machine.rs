@@ -169,6 +169,7 @@ impl Call {
             | Action::Snapshot
             | Action::Rescan
             | Action::Pair
+            | Action::Invite { .. }
             | Action::StopPairing => return Err(Refusal::NotACall),
         };
         self.step(now, Input::Person(person)).map_or(Ok(()), Err)

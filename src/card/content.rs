@@ -14,6 +14,9 @@ const NOTES_MAX: usize = 4;
 /// More names than this are not looked through on a card.
 const NAMES_MAX: usize = 8;
 
+/// Of a certificate's fingerprint this much is shown.
+const FINGERPRINT_BYTES: usize = 8;
+
 /// What is on a card, from top to bottom.
 #[derive(Debug, Default)]
 pub struct Content {
@@ -98,6 +101,16 @@ pub fn of(card: &Card, language: Language) -> Content {
             let (head, how) = (Block { spare: 1, ..title(say.pairing) }, Block { spare: 2, ..body(say.pairing_how) });
             let blocks = vec![head, how, title(words.clone()), body(valid)];
             return Content { blocks, code: Some(code.clone()), ..Content::default() };
+        }
+        Card::Invitation { link, fingerprint, seconds } => {
+            let valid = say.valid_for.replace("{time}", &language.duration(*seconds));
+            let how = Block { spare: 2, ..body(say.inviting_how) };
+            // As much of it as a person compares, and nobody can make a key for.
+            let begins = fingerprint.split(':').take(FINGERPRINT_BYTES).collect::<Vec<_>>().join(":");
+            let warning = say.inviting_certificate.replace("{fingerprint}", &begins);
+            let warning = Block { spare: 1, ..body(warning) };
+            let blocks = vec![title(say.inviting), how, warning, body(valid)];
+            return Content { blocks, code: Some(link.clone()), ..Content::default() };
         }
         Card::Waiting { peer } => {
             (Some((Icon::HandsetUp, PLAIN)), vec![title(about(say.waiting_for, peer)), body(say.calling_until_answer)])
@@ -217,7 +230,7 @@ pub fn touches(card: &Card) -> Vec<Touch> {
         }
         Card::Watched { .. } | Card::PageFrom { .. } | Card::Held { .. } => vec![Touch::HangUp],
         Card::Unpaired { .. } => vec![Touch::Pair],
-        Card::Pairing { .. } => vec![Touch::StopPairing],
+        Card::Pairing { .. } | Card::Invitation { .. } => vec![Touch::StopPairing],
         Card::Waiting { .. } | Card::Away { .. } | Card::Message { .. } => Vec::new(),
         Card::Ended { .. } | Card::Paired { .. } | Card::Fault(_) => Vec::new(),
     }

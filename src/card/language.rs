@@ -107,6 +107,12 @@ sentences! {
     pairing,
     /// What to do with the code.
     pairing_how,
+    /// Title of the card by which a phone is let in.
+    inviting,
+    /// What to do with its code.
+    inviting_how,
+    /// That the browser will warn; `{fingerprint}` is what is to be compared.
+    inviting_certificate,
     /// How a station that knows no other yet is paired by its call button.
     hold_to_pair,
     /// How long the code can be used; `{time}` is a duration.

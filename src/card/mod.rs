@@ -135,6 +135,15 @@ pub enum Card {
         /// How much longer it is valid.
         seconds: u64,
     },
+    /// A link is offered to a phone.
+    Invitation {
+        /// What the QR code says.
+        link: String,
+        /// What the phone's warning is to be compared with.
+        fingerprint: String,
+        /// How much longer it holds.
+        seconds: u64,
+    },
     /// Two stations now know each other.
     Paired {
         /// The other one.

@@ -19,6 +19,15 @@ fn manners() -> impl Iterator<Item = Manner> {
     Language::ALL.into_iter().zip([true, false].into_iter().cycle()).map(|(language, touch)| Manner { language, touch })
 }
 
+fn invitation() -> Card {
+    let fingerprint = ["AB"; 32].join(":");
+    Card::Invitation {
+        link: format!("https://192.168.178.100:8443/#join={}", "A".repeat(44)),
+        fingerprint,
+        seconds: 540,
+    }
+}
+
 fn at_rest() -> Idle {
     Idle {
         clock: "14:02".into(),
@@ -72,6 +81,7 @@ fn cards() -> Vec<(String, Card)> {
         ("holding", Card::Held { name: name(), is_here: true }),
         ("page", Card::PageFrom { name: name() }),
         ("paging", Card::Paging { name: "Alle".into() }),
+        ("invitation", invitation()),
         ("pairing", Card::Pairing { words: WORDS.into(), code: WORDS.to_uppercase(), seconds: 290 }),
         ("paired", Card::Paired { name: name() }),
     ];
@@ -160,21 +170,26 @@ fn a_line_of_chinese_ends_between_characters_and_begins_with_no_comma() {
 }
 
 #[test]
-fn the_other_station_can_read_the_code_from_the_screen() {
-    let card = Card::Pairing { words: WORDS.into(), code: WORDS.to_uppercase(), seconds: 290 };
-    for ((width, height), range) in
-        SIZES.into_iter().flat_map(|s| [ColourRange::Limited, ColourRange::Full].map(|r| (s, r)))
+fn a_camera_can_read_the_code_from_the_screen() {
+    let words = WORDS.to_uppercase();
+    let Card::Invitation { link, fingerprint, .. } = invitation() else { panic!("another card") };
+    let cards = [
+        (words.clone(), Card::Pairing { words: WORDS.into(), code: words, seconds: 290 }),
+        (link.clone(), Card::Invitation { link, fingerprint, seconds: 540 }),
+    ];
+    for (range, (width, height)) in
+        [ColourRange::Limited, ColourRange::Full].into_iter().flat_map(|range| SIZES.map(|size| (range, size)))
     {
-        for manner in manners() {
+        for (manner, (wanted, card)) in manners().flat_map(|manner| cards.iter().map(move |card| (manner, card))) {
             let mut picture = Picture::new(Size::new(width, height));
             picture.range = range;
-            draw(&card, &manner, &mut picture);
+            draw(card, &manner, &mut picture);
             let [luma, ..] = picture.planes();
             let mut image = rqrr::PreparedImage::prepare_from_greyscale(width as usize, height as usize, |x, y| {
                 luma.data[y * luma.stride_bytes + x]
             });
             let found: Vec<_> = image.detect_grids().iter().filter_map(|grid| grid.decode().ok()).collect();
-            assert!(found.iter().any(|(_, text)| *text == WORDS.to_uppercase()), "{width}x{height} {manner:?}");
+            assert!(found.iter().any(|(_, text)| text == wanted), "{width}x{height} {manner:?} {wanted}");
         }
     }
 }
@@ -256,7 +271,8 @@ proptest! {
         let idle = Idle { clock: title.clone(), contacts: names.clone(), ..at_rest() };
         let pairing = Card::Pairing { words: title.clone(), code: text.clone(), seconds: u64::MAX };
         let calling = Card::Calling { name: text.clone(), ringing: names };
-        for card in [Card::Message { title, text }, Card::Idle(idle), pairing, calling] {
+        let invitation = Card::Invitation { link: text.clone(), fingerprint: title.clone(), seconds: 0 };
+        for card in [Card::Message { title, text }, Card::Idle(idle), pairing, invitation, calling] {
             let mut picture = Picture::new(Size::new(w, h));
             picture.range = if full { ColourRange::Full } else { ColourRange::Limited };
             draw(&card, &manner, &mut picture);

@@ -38,6 +38,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let around = Surroundings {
         state,
         socket: args.socket.path().unwrap_or_else(|| server_path(|name| std::env::var_os(name))),
+        host: machine_name(),
         locale: ["LC_ALL", "LC_MESSAGES", "LANG"]
             .into_iter()
             .find_map(|name| std::env::var(name).ok())

@@ -6,18 +6,16 @@ use super::{EX_IOERR, Failure, machine_name, print};
 use crate::config::{CONFIG_FILE, Config};
 use crate::identity::{Rights, SecretKey, system_random};
 use crate::panel::client::client_paths;
-use crate::station::{HandsetConfig, Handsets, own_addresses};
-use crate::sys::calendar::unix_ms;
+use crate::station::{HandsetConfig, Handsets, Invited, Page};
 use crate::sys::poll;
 use crate::sys::tty;
 use crate::sys::wake::Stop;
-use crate::web::{Certificate, INVITATION_LIFE, Inviter, WEB_DIRECTORY};
+use crate::web::INVITATION_LIFE;
 use clap::Subcommand;
 use nix::poll::{PollFd, PollFlags};
 use std::fmt::Write as _;
-use std::net::{IpAddr, SocketAddr};
 use std::os::fd::AsFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 #[derive(clap::Args, Debug)]
@@ -54,22 +52,19 @@ enum Command {
 pub(super) fn run(args: Args) -> Result<ExitCode, Failure> {
     let config = Config::load(&args.config).map_err(|error| Failure::config(error.to_string()))?;
     let missing = "[web] listen is not set: write listen = \"[::]:8443\" there";
-    let listen = config.web.listen.ok_or_else(|| Failure::config(format!("{}: {missing}", args.config.display())))?;
+    let page = config.page(&machine_name());
+    let page = page.ok_or_else(|| Failure::config(format!("{}: {missing}", args.config.display())))?;
     let state = args.state.directory()?;
-    let own = machine_name().to_ascii_lowercase();
-    let mut hosts = vec![own.clone(), format!("{own}.local"), "localhost".into()];
-    hosts.extend(config.web.hosts.iter().map(|host| host.to_ascii_lowercase()));
     match args.command.unwrap_or(Command::Serve) {
         Command::Invite { release, monitor, host } => {
             let rights = Rights { call: true, monitor, release };
-            invite(&state, listen, &hosts, rights, host.as_deref())
+            invite(&page, &state, rights, host.as_deref())
         }
         Command::Serve => {
             let secret =
                 SecretKey::load_or_create(&state, system_random).map_err(|e| Failure::config(e.to_string()))?;
             serve(HandsetConfig {
-                listen,
-                hosts,
+                page,
                 state,
                 control: args
                     .socket
@@ -102,25 +97,9 @@ fn serve(config: HandsetConfig) -> Result<ExitCode, Failure> {
     done.map(|()| ExitCode::SUCCESS).map_err(|error| Failure::io("wait (ppoll)", &error))
 }
 
-fn invite(
-    state: &std::path::Path,
-    listen: SocketAddr,
-    hosts: &[String],
-    rights: Rights,
-    host: Option<&str>,
-) -> Result<ExitCode, Failure> {
-    let directory = state.join(WEB_DIRECTORY);
-    let inviter = Inviter::load_or_create(&directory).map_err(|e| Failure::io("make an invitation", &e))?;
-    let certificate = Certificate::load_or_create(&directory, hosts.first().map_or("visavis", String::as_str))
-        .map_err(|error| Failure { status: EX_IOERR, message: error.to_string() })?;
-    let host = match host {
-        Some(host) => host.to_owned(),
-        None => reachable(listen).ok_or_else(|| {
-            Failure::config("this machine has no address in a network: give --host NAME, as the phone reaches it")
-        })?,
-    };
-    let token = inviter.invite(unix_ms() / 1_000, rights);
-    let link = format!("https://{host}:{}/#join={token}", listen.port());
+fn invite(page: &Page, state: &Path, rights: Rights, host: Option<&str>) -> Result<ExitCode, Failure> {
+    let failed = |message| Failure { status: EX_IOERR, message };
+    let Invited { link, fingerprint } = page.invite(state, rights, host).map_err(failed)?;
     let minutes = INVITATION_LIFE.as_secs() / 60;
     let mut text = String::new();
     let _ = writeln!(text, "{link}\n\n{}", qr(&link));
@@ -129,30 +108,8 @@ fn invite(
         text,
         "The browser warns of the certificate, since it is this station's own; its SHA-256 fingerprint is"
     );
-    let _ = writeln!(text, "{}", certificate.fingerprint());
+    let _ = writeln!(text, "{fingerprint}");
     print(&text).map(|()| ExitCode::SUCCESS)
-}
-
-/// Where a phone reaches the page: the address that it listens at, or the likeliest of this machine's.
-fn reachable(listen: SocketAddr) -> Option<String> {
-    let written = |ip: IpAddr| match ip {
-        IpAddr::V4(ip) => ip.to_string(),
-        IpAddr::V6(ip) => format!("[{ip}]"),
-    };
-    if !listen.ip().is_unspecified() {
-        return Some(written(listen.ip()));
-    }
-    let usable = |ip: &IpAddr| match ip {
-        IpAddr::V4(ip) => !ip.is_loopback() && !ip.is_link_local(),
-        IpAddr::V6(ip) => !ip.is_loopback() && !ip.is_unicast_link_local(),
-    };
-    // A phone at home has IPv4; addresses of the house before others.
-    let rank = |ip: &IpAddr| match ip {
-        IpAddr::V4(ip) if ip.is_private() => 0,
-        IpAddr::V4(_) => 1,
-        IpAddr::V6(_) => 2,
-    };
-    own_addresses().into_iter().filter(usable).min_by_key(rank).map(written)
 }
 
 /// Two modules a letter, dark on light, as terminals show them.

@@ -9,7 +9,7 @@ use crate::panel::PanelConfig;
 use crate::panel::config::{ButtonConfig, Gestures, KeyConfig, LampConfig, RotaryConfig, StrikeConfig};
 use crate::panel::lamp::Pattern;
 use crate::panel::rotary::Notch;
-use crate::station::{IntercomConfig, PeerSettings};
+use crate::station::{IntercomConfig, Page, PeerSettings};
 use crate::time::Duration;
 use std::path::PathBuf;
 
@@ -25,6 +25,8 @@ pub struct Surroundings {
     pub socket: PathBuf,
     /// The user's locale, as `LANG` has it.
     pub locale: String,
+    /// The machine's name.
+    pub host: String,
 }
 
 impl Config {
@@ -38,6 +40,7 @@ impl Config {
             panel: self.panel(),
             control: Some((socket, control.group.as_ref().map(|group| group.0.clone()))),
             metrics: self.metrics.listen,
+            page: self.page(&around.host),
             find: self.station.find.then(find::Config::default),
             peers: self.peer.iter().map(|peer| self.peer_settings(peer)).collect(),
             auto_answer: self.call.auto_answer_delay,
@@ -46,6 +49,15 @@ impl Config {
             volume_percent: self.loudspeaker.volume,
             sleep_after: (self.screen.sleep > Duration::ZERO).then_some(self.screen.sleep),
         }
+    }
+
+    /// Where the page for phones and laptops is, on a machine of this name; none: nowhere.
+    pub fn page(&self, machine: &str) -> Option<Page> {
+        let listen = self.web.listen?;
+        let own = machine.to_ascii_lowercase();
+        let local = format!("{own}.local");
+        let more = self.web.hosts.iter().map(|host| host.to_ascii_lowercase());
+        Some(Page { listen, hosts: [own, local, "localhost".into()].into_iter().chain(more).collect() })
     }
 
     fn peer_settings(&self, peer: &super::Peer) -> PeerSettings {
@@ -169,7 +181,12 @@ mod tests {
     use std::path::Path;
 
     fn settings(text: &str) -> IntercomConfig {
-        let around = Surroundings { state: "/s".into(), socket: "/run/c".into(), locale: "de_DE.UTF-8".into() };
+        let around = Surroundings {
+            state: "/s".into(),
+            socket: "/run/c".into(),
+            locale: "de_DE.UTF-8".into(),
+            host: "Hall".into(),
+        };
         Config::parse(text, Path::new("station.toml")).unwrap().intercom(&around)
     }
 

@@ -15,7 +15,9 @@ use visavis::media::{Level, Size, VideoCodec};
 use visavis::panel::PanelConfig;
 use visavis::panel::client::Client;
 use visavis::panel::protocol::{Answer, Request, Status};
-use visavis::station::{Config, HandsetConfig, Handsets, Intercom, IntercomConfig, IpVersion, MediaConfig, PortConfig};
+use visavis::station::{
+    Config, HandsetConfig, Handsets, Intercom, IntercomConfig, IpVersion, MediaConfig, Page, PortConfig,
+};
 use visavis::sys::calendar::unix_ms;
 use visavis::sys::wake::Stop;
 use visavis::web::{Inviter, WEB_DIRECTORY};
@@ -40,11 +42,11 @@ impl Door {
         std::fs::create_dir_all(&folder).unwrap();
         let secret = SecretKey::load_or_create(&folder, system_random).unwrap();
         let (port, key, stop) = (free_udp_port(), secret.public(), Stop::new().unwrap());
-        let intercom = Intercom::start(config(&folder, secret, port), settings(&folder)).unwrap();
         let listen = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), free_tcp_port());
+        let page = Page { listen, hosts: vec!["door".into(), "door.local".into()] };
+        let intercom = Intercom::start(config(&folder, secret, port), settings(&folder, page.clone())).unwrap();
         let handsets = Handsets::start(HandsetConfig {
-            listen,
-            hosts: vec!["door".into(), "door.local".into()],
+            page,
             state: folder.clone(),
             control: vec![folder.join("control.sock")],
             station_name: NAME.into(),
@@ -67,6 +69,18 @@ impl Door {
 
     pub fn ask(&self, request: &Request) -> Answer {
         Client::connect(&[self.folder.join("control.sock")]).unwrap().ask(request).unwrap()
+    }
+
+    /// The newest picture on the screen: rows of red, green and blue.
+    pub fn screen(&self) -> Option<(usize, Vec<[u8; 3]>)> {
+        let files = std::fs::read_dir(self.folder.join("screen")).ok()?;
+        let newest = files.filter_map(Result::ok).map(|entry| entry.path()).max()?;
+        let mut reader =
+            png::Decoder::new(std::io::BufReader::new(std::fs::File::open(newest).ok()?)).read_info().ok()?;
+        let mut bytes = vec![0; reader.output_buffer_size()?];
+        let info = reader.next_frame(&mut bytes).ok()?;
+        let pixels = bytes[..info.buffer_size()].chunks(info.color_type.samples());
+        Some((info.width as usize, pixels.map(|pixel| [pixel[0], pixel[1], pixel[2]]).collect()))
     }
 
     pub fn act(&self, action: &str) {
@@ -190,7 +204,7 @@ fn config(folder: &Path, secret: SecretKey, port: u16) -> Config {
     }
 }
 
-fn settings(folder: &Path) -> IntercomConfig {
+fn settings(folder: &Path, page: Page) -> IntercomConfig {
     IntercomConfig {
         state: folder.to_owned(),
         call: CallConfig { early_media: true, ..CallConfig::default() },
@@ -204,5 +218,6 @@ fn settings(folder: &Path) -> IntercomConfig {
         language: Language::English,
         volume_percent: 100,
         sleep_after: None,
+        page: Some(page),
     }
 }

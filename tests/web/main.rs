@@ -11,7 +11,7 @@ mod stranger;
 fn main() {
     let wanted: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
     let has_browser = std::env::var_os("VISAVIS_BROWSER").is_some();
-    let tests: [(&str, bool, fn()); 6] = [
+    let tests: [(&str, bool, fn()); 7] = [
         (
             "who_was_not_let_in_gets_the_page_and_nothing_else",
             false,
@@ -22,6 +22,11 @@ fn main() {
             "an_invitation_holds_once_and_who_is_forgotten_is_a_stranger",
             false,
             stranger::an_invitation_holds_once_and_who_is_forgotten_is_a_stranger,
+        ),
+        (
+            "an_invitation_is_shown_on_request_and_taken_away",
+            false,
+            stranger::an_invitation_is_shown_on_request_and_taken_away,
         ),
         ("slow_and_many_connections_keep_nobody_out", false, stranger::slow_and_many_connections_keep_nobody_out),
         ("a_browser_that_is_let_in_answers_the_door", true, page::a_browser_that_is_let_in_answers_the_door),

@@ -62,20 +62,11 @@ fn let_in(door: &Door, browser: &Browser, release: bool) {
     });
 }
 
-/// What the station shows, as its newest picture: how many pixels are of the false camera's green, as a share.
-fn greenness(folder: &Path) -> Option<f64> {
-    let newest =
-        std::fs::read_dir(folder.join("screen")).ok()?.filter_map(Result::ok).map(|entry| entry.path()).max()?;
-    let decoder = png::Decoder::new(std::io::BufReader::new(std::fs::File::open(newest).ok()?));
-    let mut reader = decoder.read_info().ok()?;
-    let mut pixels = vec![0; reader.output_buffer_size()?];
-    let info = reader.next_frame(&mut pixels).ok()?;
-    let step = info.color_type.samples();
-    let all = pixels[..info.buffer_size()].chunks(step);
-    let count = all.len();
-    let green =
-        all.filter(|pixel| pixel[1] > pixel[0].saturating_add(40) && pixel[1] > pixel[2].saturating_add(40)).count();
-    Some(green as f64 / count as f64)
+/// How much of what the station shows is of the false camera's green, as a share.
+fn greenness(door: &Door) -> Option<f64> {
+    let (_, pixels) = door.screen()?;
+    let is_green = |[red, green, blue]: &&[u8; 3]| *green > red.saturating_add(40) && *green > blue.saturating_add(40);
+    Some(pixels.iter().filter(is_green).count() as f64 / pixels.len() as f64)
 }
 
 /// The peak of what was played at the station lately.
@@ -109,7 +100,7 @@ pub fn a_browser_that_is_let_in_answers_the_door() {
     let level = heard[1].as_f64().unwrap_or_else(|| panic!("{heard}"));
     assert!(level > -70.0, "nothing is heard in the browser: {heard}");
     let green =
-        until("the browser's picture on the station's screen", || greenness(&door.folder).filter(|share| *share > 0.3));
+        until("the browser's picture on the station's screen", || greenness(&door).filter(|share| *share > 0.3));
     let loud = until("the browser's sound at the station", || Some(loudness(&door.folder)).filter(|peak| *peak > 500));
     println!("  seen {seen}, heard {heard}; on the station's screen {:.0} % green, sound up to {loud}", green * 100.0);
     browser.picture("talking");

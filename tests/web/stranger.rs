@@ -1,7 +1,7 @@
 //! Whoever was not let in, by requests written by hand. Tried: asking without and with made-up cookies, from other origins, for
 //! other hosts, for files, with other methods; invitations that are wrong, used, or guessed at; connections that are slow or many.
 
-use crate::door::Door;
+use crate::door::{Door, until};
 use std::io::Write;
 use visavis::identity::AddressBook;
 use visavis::panel::protocol::{Answer, Request};
@@ -94,10 +94,19 @@ pub fn an_invitation_holds_once_and_who_is_forgotten_is_a_stranger() {
         Ok::<_, visavis::identity::IdentityError>(())
     })
     .unwrap();
-    crate::door::until("a stranger", || (status(&door.post("/api/act", &cookie, "ring")) == "401").then_some(()));
+    until("a stranger", || (status(&door.post("/api/act", &cookie, "ring")) == "401").then_some(()));
     // Ten tries a minute, and they are used up.
     let limited = (0..8).any(|_| status(&join(&door, "x", "phone")) == "429");
     assert!(limited, "invitations can be guessed at without end");
+}
+
+pub fn an_invitation_is_shown_on_request_and_taken_away() {
+    let door = Door::open("shown");
+    door.act("invite release");
+    assert!(door.folder.join("web/invitation.key").exists(), "the page would not know its own invitation");
+    door.act("stop-pairing");
+    let again = door.ask(&Request::Act("stop-pairing".into()));
+    assert!(matches!(&again, Answer::Refused(why) if why.contains("no pairing")), "{again:?}");
 }
 
 pub fn slow_and_many_connections_keep_nobody_out() {
@@ -110,14 +119,14 @@ pub fn slow_and_many_connections_keep_nobody_out() {
     let raw: Vec<_> = (0..40).map(|_| std::net::TcpStream::connect(door.address).unwrap()).collect();
     drop(raw);
     let address = door.address;
-    crate::door::until("served", || {
+    until("served", || {
         let mut stream = std::net::TcpStream::connect(address).ok()?;
         // Closed at once, or answered by a handshake: either way it does not hang.
         stream.set_read_timeout(Some(std::time::Duration::from_secs(1))).ok()?;
         stream.write_all(b"no TLS at all\r\n\r\n").ok()
     });
     drop(held);
-    let page = crate::door::until("served again", || {
+    let page = until("served again", || {
         std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             door.exchange(&format!("GET / HTTP/1.1\r\nHost: {address}\r\n\r\n"))
         }))

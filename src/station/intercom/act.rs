@@ -4,6 +4,7 @@ use super::meeting::Meeting;
 use super::{Intercom, VOLUME_SHOWN, here, wall};
 use crate::call::{Action, Refusal, State};
 use crate::device::png;
+use crate::identity::Rights;
 use crate::journal::{Record, What};
 use crate::media::Picture;
 use crate::panel::HandEvent;
@@ -13,6 +14,7 @@ use crate::station::resolve::resolve;
 use crate::sys::calendar::unix_ms;
 use crate::time::Instant;
 use crate::voice::{TRIES, Try};
+use crate::web::INVITATION_LIFE;
 use std::sync::atomic::Ordering;
 
 impl Intercom {
@@ -114,10 +116,14 @@ impl Intercom {
                 self.hands.rescan(now);
                 self.house.reload().map_err(|error| error.to_string())?;
                 self.follow_book(now);
+                // Whoever was invited may be who has just come.
+                self.invitation = None;
             }
             Action::Pair | Action::CallButtonHeld => {
                 self.pair(now, None, None)?;
             }
+            Action::Invite { release } => self.invite(now, *release)?,
+            Action::StopPairing if self.invitation.take().is_some() => {}
             Action::StopPairing => match self.meeting.as_mut().filter(|meeting| meeting.is_open()) {
                 Some(meeting) => meeting.stop(),
                 None => return Err("no pairing goes on".into()),
@@ -194,6 +200,21 @@ impl Intercom {
             unheard_here: count(Try::UnheardHere),
             unheard_there: count(Try::UnheardThere),
         }
+    }
+
+    /// Shows a link by which a phone is let in, while nothing else goes on.
+    fn invite(&mut self, now: Instant, release: bool) -> Result<(), String> {
+        let page = self.settings.page.as_ref().ok_or(
+            "there is no page for phones: write listen = \"[::]:8443\" under [web] in station.toml, then \
+             systemctl restart visavis && systemctl enable --now visavis-web",
+        )?;
+        if !matches!(self.call.state(), State::Idle | State::Ended(_)) {
+            return Err("there is a call: hang up first".into());
+        }
+        let rights = Rights { call: true, monitor: false, release };
+        let invited = page.invite(&self.settings.state, rights, None)?;
+        self.invitation = Some((invited, now + INVITATION_LIFE));
+        Ok(())
     }
 
     fn log(&self, count: usize) -> Vec<CallRecord> {

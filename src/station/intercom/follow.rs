@@ -176,9 +176,17 @@ impl Intercom {
         self.manner.touch = self.hands.has_touch();
         let local = here();
         let meeting = self.meeting.as_ref().filter(|_| matches!(self.call.state(), State::Idle));
-        let showing: Showing = match meeting {
-            Some(meeting) => meeting.card(now).into(),
-            None => self.scene(now, local).showing(),
+        self.invitation.take_if(|(_, until)| now >= *until);
+        let invitation = self.invitation.as_ref().filter(|_| matches!(self.call.state(), State::Idle));
+        let showing: Showing = match (meeting, invitation) {
+            (Some(meeting), _) => meeting.card(now).into(),
+            (None, Some((invited, until))) => Card::Invitation {
+                link: invited.link.clone(),
+                fingerprint: invited.fingerprint.clone(),
+                seconds: until.since(now).as_secs(),
+            }
+            .into(),
+            (None, None) => self.scene(now, local).showing(),
         };
         let is_idle = matches!(&showing.card, Some(Card::Idle(_)));
         let slept = self.settings.sleep_after.is_some_and(|after| now.since(self.touched_at) >= after);

@@ -25,6 +25,7 @@ use self::notice::Notice;
 use self::status::Pace;
 use super::config::Config;
 use super::halt::Halt;
+use super::invitation::Invited;
 use super::switchboard::{HOUSEKEEPING, Switchboard};
 use crate::call::{Call, MinuteOfDay, State};
 use crate::card::Manner;
@@ -82,6 +83,8 @@ pub struct Intercom {
     touched_at: Instant,
     /// Somebody wants a picture of the screen kept.
     is_snapshot_wanted: bool,
+    /// A link that is shown, and until when it holds.
+    invitation: Option<(Invited, Instant)>,
 }
 
 /// What others can cause for ever, and is logged seldom.
@@ -138,6 +141,7 @@ impl Intercom {
             door_answer: (false, Instant::ZERO),
             touched_at: now,
             is_snapshot_wanted: false,
+            invitation: None,
             board,
             settings,
             own,

@@ -5,6 +5,7 @@ use crate::card::Language;
 use crate::find;
 use crate::identity::Entry;
 use crate::panel::PanelConfig;
+use crate::station::invitation::Page;
 use crate::time::Duration;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -22,6 +23,8 @@ pub struct IntercomConfig {
     pub control: Option<(PathBuf, Option<String>)>,
     /// Where metrics are served; none: nowhere.
     pub metrics: Option<SocketAddr>,
+    /// Where the page for phones and laptops is, which a process of its own serves; none: nowhere.
+    pub page: Option<Page>,
     /// How other stations are looked for; none: only where they were, and where the configuration says.
     pub find: Option<find::Config>,
     /// What holds for single stations of the address book.

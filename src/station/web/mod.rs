@@ -8,6 +8,7 @@ mod handset;
 mod status;
 
 use self::handset::Handset;
+use super::invitation::Page;
 use super::socket::{IpVersion, Socket};
 use crate::identity::{AddressBook, Entry, PublicKey};
 use crate::panel::client::Client;
@@ -35,9 +36,7 @@ const DATAGRAM_BYTES: usize = 1_500;
 /// What `visavis web` is made of.
 pub struct HandsetConfig {
     /// Where the page is served; pictures and sound go through the UDP port of the same number.
-    pub listen: SocketAddr,
-    /// This machine's names, in small letters; the first stands in the certificate.
-    pub hosts: Vec<String>,
+    pub page: Page,
     /// The station's state directory: its address book, and the guests.
     pub state: PathBuf,
     /// Where the station's control socket may be.
@@ -70,14 +69,14 @@ impl Handsets {
     /// In words: a port that is taken, a file that cannot be read, and what to do.
     pub fn start(config: HandsetConfig) -> Result<Handsets, String> {
         let directory = config.state.join(WEB_DIRECTORY);
-        let host = config.hosts.first().map_or("visavis", String::as_str);
+        let Page { listen, hosts } = config.page.clone();
+        let host = hosts.first().map_or("visavis", String::as_str);
         let certificate = Certificate::load_or_create(&directory, host).map_err(|error| error.to_string())?;
         let inviter = Inviter::load_or_create(&directory).map_err(|error| error.to_string())?;
         let guests = Guests::load(&directory)?;
         let book = AddressBook::load(&config.state).map_err(|error| error.to_string())?;
         let wake = Wake::new().map_err(|error| format!("cannot make an eventfd: {error}"))?;
         tracing::info!("the page's certificate has the SHA-256 fingerprint {}", certificate.fingerprint());
-        let (listen, hosts) = (config.listen, config.hosts.clone());
         let taken = |error: io::Error| format!("[web] listen = \"{listen}\": {error}");
         let server = Server::start(ServerConfig { listen, certificate, hosts }, wake.clone()).map_err(taken)?;
         let local = Some(listen.ip()).filter(|ip| !ip.is_unspecified());
