@@ -34,6 +34,10 @@ const ARRIVED_MOST: f64 = 1.5;
 /// Loss above this is a retreat, below the other no reason not to grow (§6).
 const LOSS_OVER: f32 = 0.10;
 const LOSS_CALM: f32 = 0.02;
+/// Where bursts go through at this multiple of all that arrives, a queue of less than so long is none of the path: the peer's
+/// program was late to look, as one does on a board that has much to do.
+const IDLE_PATH: f64 = 8.0;
+const LATE_MOST: Duration = Duration::from_millis(120);
 /// Reports whose bytes make up the rate of arrival: a quarter of a second, all of it from after the change that it shows.
 const WINDOW: usize = 6;
 
@@ -73,7 +77,12 @@ impl Control {
         let arrived_bps = self.arrived(now, outcome.bytes);
         let since_retreat = self.retreated_at.map(|at| now.since(at));
         let may_retreat = since_retreat.is_none_or(|passed| passed > RETREAT_PAUSE + outcome.queue * 2);
-        if outcome.signal == Signal::Over {
+        let known_bps = outcome.known_bps.map_or(0.0, |bps| bps as f64);
+        let is_peer_late =
+            outcome.queue <= LATE_MOST && arrived_bps.is_some_and(|arrived_bps| known_bps > arrived_bps * IDLE_PATH);
+        if outcome.signal == Signal::Over && is_peer_late {
+            self.drain_bps = None;
+        } else if outcome.signal == Signal::Over {
             self.is_starting = false;
             let train_bps = outcome.train_bps.map(|bps| bps as f64);
             let carried = arrived_bps.into_iter().chain(train_bps).reduce(f64::min);

@@ -8,7 +8,7 @@
 //! **Why not SCReAM** (RFC 8298): a short form of it was run through the weather of `tests/weather.rs` with the same samples, trains and
 //! pacer. Its window gives way to every loss and to jitter: of a stream of 2.4 Mbit/s with 1 % lost at random it left
 //! 1.3 (this: 2.4), with 5 % 0.7 (2.5), under 10 ± 10 ms of jitter 1.1 (2.5), and Wi-Fi is just that; a path cut to half
-//! froze for 1.3 s (0.4). It is better where a download fills the queue: 1.3 of 4 Mbit/s (0.7).
+//! froze for 1.3 s (0.4). It is a little better where a download fills the queue: 1.3 of 4 Mbit/s (1.1).
 //!
 //! Whatever a peer reports, the target stays within `control`'s bounds, an arrival counts once and only for what was sent,
 //! and the memory is that of [`SENT_MAX`] fragments.
@@ -64,6 +64,8 @@ struct Outcome {
     loss: f32,
     /// What the last bursts went through at.
     train_bps: Option<u64>,
+    /// What bursts went through at when there last was one.
+    known_bps: Option<u64>,
     signal: detector::Signal,
     /// How long even the luckiest fragment had to wait.
     queue: Duration,
@@ -162,7 +164,8 @@ impl Rate {
         let (signal, queue, allowed) = self.detector.conclude(now);
         let loss = self.losses.update(now, feedback.arrivals.len(), lost);
         self.queue = queue;
-        let outcome = Outcome { bytes, loss, train_bps: self.train.conclude(), signal, queue, allowed };
+        let (train_bps, known_bps) = (self.train.conclude(), self.train.known_bps());
+        let outcome = Outcome { bytes, loss, train_bps, known_bps, signal, queue, allowed };
         self.control.handle_outcome(now, &outcome);
     }
 

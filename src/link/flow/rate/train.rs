@@ -77,6 +77,11 @@ impl Train {
         Some((1e6 / mean) as u64)
     }
 
+    /// What bursts went through at, of late or before.
+    pub(super) fn known_bps(&self) -> Option<u64> {
+        self.us_per_bit.map(|mean| (1e6 / mean) as u64)
+    }
+
     /// The pace for this target; `None` where nothing is known.
     pub(super) fn pace_bps(&self, target_bps: u64) -> Option<u64> {
         let least = target_bps as f64 * PACE_OF_TARGET;
