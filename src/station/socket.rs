@@ -1,11 +1,15 @@
 //! The one UDP port: v4, v6 or both, with several datagrams a system call where the kernel can.
 
 use crate::stats::Counter;
+use crate::sys::clock;
+use crate::time::Instant;
+use nix::cmsg_space;
 use nix::sys::socket::{
-    AddressFamily, ControlMessage, MsgFlags, SockFlag, SockType, SockaddrStorage, bind, sendmsg, setsockopt, socket,
-    sockopt,
+    AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, SockaddrStorage, bind, recvmsg,
+    sendmsg, setsockopt, socket, sockopt,
 };
-use std::io::{self, IoSlice};
+use nix::sys::time::TimeSpec;
+use std::io::{self, IoSlice, IoSliceMut};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
@@ -60,6 +64,8 @@ pub struct Socket {
     udp: UdpSocket,
     /// The socket is AF_INET6, so that v4 addresses go in as mapped ones.
     six: bool,
+    /// Room for the kernel's word of when a datagram came.
+    control: Vec<u8>,
     /// Whether the kernel segments for us (UDP_SEGMENT, Linux 4.18); found out by trying.
     segments: bool,
     /// Counters by cause.
@@ -100,7 +106,10 @@ impl Socket {
         let _ = setsockopt(&fd, sockopt::SndBuf, &BUFFER_BYTES);
         let any = if six { IpAddr::V6(Ipv6Addr::UNSPECIFIED) } else { IpAddr::V4(Ipv4Addr::UNSPECIFIED) };
         bind(fd.as_raw_fd(), &SockaddrStorage::from(SocketAddr::new(local.unwrap_or(any), port)))?;
-        Ok(Socket { udp: UdpSocket::from(fd), six, segments: true, stats: SocketStats::default() })
+        // Without it a datagram came when it was read.
+        let _ = setsockopt(&fd, sockopt::ReceiveTimestampns, &true);
+        let control = cmsg_space!(TimeSpec);
+        Ok(Socket { udp: UdpSocket::from(fd), six, control, segments: true, stats: SocketStats::default() })
     }
 
     /// The port that it is bound to.
@@ -111,13 +120,29 @@ impl Socket {
         Ok(self.udp.local_addr()?.port())
     }
 
-    /// The next datagram: its length in `buffer` and where it came from, or `None` when there is none now.
-    pub fn receive(&mut self, buffer: &mut [u8]) -> Option<(usize, SocketAddr)> {
+    /// The next datagram: its length in `buffer`, where it came from, and when: not when it is read, which may be long after
+    /// on a board that has much to do, and would pass for a queue in the network. `None` when there is none now.
+    pub fn receive(&mut self, buffer: &mut [u8]) -> Option<(usize, SocketAddr, Instant)> {
+        let mut parts = [IoSliceMut::new(buffer)];
         // An error here is an ICMP message about something sent earlier, or nothing to read; neither is a datagram.
-        let (len, from) = self.udp.recv_from(buffer).ok()?;
+        let message = recvmsg::<SockaddrStorage>(
+            self.udp.as_raw_fd(),
+            &mut parts,
+            Some(&mut self.control),
+            MsgFlags::MSG_DONTWAIT,
+        )
+        .ok()?;
+        let from = socket_address(&message.address?)?;
+        let stamp = message.cmsgs().ok().and_then(|mut all| {
+            all.find_map(|one| match one {
+                ControlMessageOwned::ScmTimestampns(stamp) => Some(stamp),
+                _ => None,
+            })
+        });
+        let at = stamp.map_or_else(clock::now, |stamp| clock::at_unix(stamp.into()));
         self.stats.received.bump();
-        self.stats.received_bytes.add(len as u64);
-        Some((len, unmapped(from)))
+        self.stats.received_bytes.add(message.bytes as u64);
+        Some((message.bytes, unmapped(from), at))
     }
 
     /// Sends the datagrams that lie back to back in `bytes`, each `segment` bytes long but the last, which may be
@@ -161,6 +186,11 @@ impl AsFd for Socket {
     }
 }
 
+fn socket_address(address: &SockaddrStorage) -> Option<SocketAddr> {
+    let v4 = address.as_sockaddr_in().map(|address| SocketAddr::V4((*address).into()));
+    v4.or_else(|| address.as_sockaddr_in6().map(|address| SocketAddr::V6((*address).into())))
+}
+
 fn is_without_six(error: &io::Error) -> bool {
     let errno = error.raw_os_error().map(nix::errno::Errno::from_raw);
     matches!(errno, Some(nix::errno::Errno::EAFNOSUPPORT | nix::errno::Errno::EADDRNOTAVAIL))
@@ -188,7 +218,7 @@ fn unmapped(address: SocketAddr) -> SocketAddr {
 mod tests {
     //! Goal: datagrams keep their bounds on every kind of socket. Method: real sockets on loopback.
     use super::*;
-    use crate::sys::{clock, poll};
+    use crate::sys::poll;
     use crate::time::Duration;
     use nix::poll::{PollFd, PollFlags};
 
@@ -197,7 +227,8 @@ mod tests {
         let mut buffer = [0; 2048];
         let until = clock::now() + Duration::from_secs(10);
         while got.len() < count && clock::now() < until {
-            while let Some((len, from)) = socket.receive(&mut buffer) {
+            while let Some((len, from, at)) = socket.receive(&mut buffer) {
+                assert!(at <= clock::now() && until.since(at) <= Duration::from_secs(20));
                 got.push((buffer[..len].to_vec(), from));
             }
             if got.len() < count {

@@ -140,8 +140,8 @@ impl Switchboard {
         // One byte more than any datagram of ours: a longer one is cut, and then fails its MAC.
         let mut buffer = [0; MAX_DATAGRAM + 1];
         for _ in 0..RECEIVE_BURST {
-            let Some((len, from)) = self.socket.receive(&mut buffer) else { break };
-            self.endpoint.handle_datagram(now, from, &buffer[..len]);
+            let Some((len, from, at)) = self.socket.receive(&mut buffer) else { break };
+            self.endpoint.handle_datagram(at, from, &buffer[..len]);
         }
         self.endpoint.handle_timeout(now);
     }

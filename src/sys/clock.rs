@@ -1,6 +1,6 @@
 //! The one place that reads the clock.
 
-use crate::time::Instant;
+use crate::time::{Duration, Instant};
 use nix::libc;
 use nix::time::{ClockId, clock_gettime};
 
@@ -9,6 +9,14 @@ pub fn now() -> Instant {
     // The call fails only for a clock that the kernel does not have; every Linux has this one.
     let t = clock_gettime(ClockId::CLOCK_MONOTONIC).expect("CLOCK_MONOTONIC");
     Instant::from_nanos(t.tv_sec() as u64 * 1_000_000_000 + t.tv_nsec() as u64)
+}
+
+/// When the calendar's clock showed `unix`, as far as that lies back by a second at most: the kernel stamps datagrams by that
+/// clock, and who sets it meanwhile must not set ours. Now, for any other time.
+pub fn at_unix(unix: Duration) -> Instant {
+    let calendar = clock_gettime(ClockId::CLOCK_REALTIME).map_or(unix, Duration::from);
+    let passed = calendar.checked_sub(unix).filter(|passed| *passed <= Duration::from_secs(1));
+    now() - passed.unwrap_or_default()
 }
 
 /// CPU time that this process has used, all threads.

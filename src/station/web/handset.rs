@@ -6,7 +6,7 @@ use crate::call::{Action, Call, CallConfig, CallEvent, Media, MinuteOfDay, PeerP
 use crate::identity::{Entry, PublicKey, Rights, system_random};
 use crate::link::flow::{Flow, FlowConfig, FlowEvent};
 use crate::link::{self, CloseReason, Endpoint, Event, LinkId, MAX_DATAGRAM, Trust};
-use crate::media::{EncodedFrame, Limit, VideoCodec};
+use crate::media::{EncodedFrame, Limit};
 use crate::station::socket::{IpVersion, Socket};
 use crate::time::{Duration, Instant, earliest};
 use crate::web::{Guest, Rtc, RtcEvent};
@@ -43,8 +43,7 @@ pub(super) struct Handset {
     version: u16,
     /// What the station says of its camera.
     camera: Option<VideoState>,
-    /// What it was told of ours, and of what we can take.
-    told_video: Option<VideoState>,
+    /// What it was told that we can take.
     told_bits: u32,
     rtc: Option<Rtc>,
     media: Media,
@@ -85,7 +84,6 @@ impl Handset {
             call,
             version: 0,
             camera: None,
-            told_video: None,
             told_bits: u32::MAX,
             rtc: None,
             media: Media::default(),
@@ -181,8 +179,8 @@ impl Handset {
     /// Everything that is due, each way.
     pub fn turn(&mut self, now: Instant, rtc_socket: &mut Socket) {
         let mut buffer = [0; MAX_DATAGRAM + 1];
-        while let Some((len, from)) = self.socket.receive(&mut buffer) {
-            self.endpoint.handle_datagram(now, from, &buffer[..len]);
+        while let Some((len, from, at)) = self.socket.receive(&mut buffer) {
+            self.endpoint.handle_datagram(at, from, &buffer[..len]);
         }
         self.endpoint.handle_timeout(now);
         self.handle_link(now);
@@ -190,7 +188,6 @@ impl Handset {
         self.follow_call(now);
         self.handle_browser(now);
         self.pictures_to_browser(now);
-        self.tell_station();
         while let Some(batch) = self.endpoint.poll_transmit(now, &mut self.transmit) {
             self.socket.send(batch.to, &self.transmit[..batch.len], batch.segment_len);
         }
@@ -268,7 +265,7 @@ impl Handset {
     /// The station began anew, or is met for the first time: it knows nothing of us.
     fn begin_anew(&mut self, now: Instant) {
         self.version = 0;
-        (self.camera, self.told_video, self.told_bits) = (None, None, u32::MAX);
+        (self.camera, self.told_bits) = (None, u32::MAX);
         self.call.handle_presence(now, self.station, false);
         self.call.handle_restart(now, self.station);
         let hello = Control::Hello {
@@ -325,13 +322,7 @@ impl Handset {
             let flow = self.endpoint.payloads(self.link);
             match (event, flow) {
                 (RtcEvent::Frame(frame), Some(flow)) if !self.media.picture_to.is_empty() => {
-                    if self.told_video.is_none() {
-                        self.told_video = working(&frame);
-                        if let Some(state) = &self.told_video {
-                            let _ = flow.send_control(&Control::Video(state.clone()));
-                        }
-                    }
-                    flow.send_frame(now, &frame);
+                    flow.send_frame(now, &frame)
                 }
                 (RtcEvent::Sound(packet), Some(flow)) if !self.media.sound_to.is_empty() => {
                     flow.send_sound(now, &packet)
@@ -378,13 +369,6 @@ impl Handset {
         }
     }
 
-    /// Without a camera in the browser the station is to know that no picture comes.
-    fn tell_station(&mut self) {
-        if self.media.picture_to.is_empty() {
-            self.told_video = None;
-        }
-    }
-
     fn tell_pages(&mut self, now: Instant) {
         let scene = Scene {
             call: &self.call,
@@ -403,12 +387,6 @@ impl Handset {
             self.left_at = Some(now);
         }
     }
-}
-
-/// What the station is told of the browser's camera, from the first frame of it.
-fn working(frame: &EncodedFrame) -> Option<VideoState> {
-    let size = frame.size?;
-    Some(VideoState::Working { codec: VideoCodec::H264, size })
 }
 
 fn flush(rtc: &mut Rtc, socket: &mut Socket) {

@@ -123,7 +123,7 @@ impl Handsets {
     fn receive(&mut self, now: Instant) {
         let mut buffer = [0; DATAGRAM_BYTES];
         for _ in 0..RECEIVE_BURST {
-            let Some((len, from)) = self.rtc_socket.receive(&mut buffer) else { break };
+            let Some((len, from, _)) = self.rtc_socket.receive(&mut buffer) else { break };
             let datagram = &buffer[..len];
             // What is for nobody is a stranger's, or of a connection that is over.
             if let Some(handset) = self.handsets.iter_mut().find(|handset| handset.accepts(now, from, datagram)) {

@@ -34,10 +34,10 @@ const ARRIVED_MOST: f64 = 1.5;
 /// Loss above this is a retreat, below the other no reason not to grow (§6).
 const LOSS_OVER: f32 = 0.10;
 const LOSS_CALM: f32 = 0.02;
-/// Where bursts go through at this multiple of all that arrives, a queue of less than so long is none of the path: the peer's
-/// program was late to look, as one does on a board that has much to do.
-const IDLE_PATH: f64 = 8.0;
-const LATE_MOST: Duration = Duration::from_millis(120);
+/// Where bursts go through at this multiple of all that arrives, a queue that a frame still bears is not ours: it is somebody
+/// else's, or a peer that is late to read, and to send less would not shorten it.
+const NOT_OURS: f64 = 8.0;
+const BORNE: Duration = Duration::from_millis(120);
 /// Reports whose bytes make up the rate of arrival: a quarter of a second, all of it from after the change that it shows.
 const WINDOW: usize = 6;
 
@@ -78,9 +78,9 @@ impl Control {
         let since_retreat = self.retreated_at.map(|at| now.since(at));
         let may_retreat = since_retreat.is_none_or(|passed| passed > RETREAT_PAUSE + outcome.queue * 2);
         let known_bps = outcome.known_bps.map_or(0.0, |bps| bps as f64);
-        let is_peer_late =
-            outcome.queue <= LATE_MOST && arrived_bps.is_some_and(|arrived_bps| known_bps > arrived_bps * IDLE_PATH);
-        if outcome.signal == Signal::Over && is_peer_late {
+        let is_not_ours =
+            outcome.queue <= BORNE && arrived_bps.is_some_and(|arrived_bps| known_bps > arrived_bps * NOT_OURS);
+        if outcome.signal == Signal::Over && is_not_ours {
             self.drain_bps = None;
         } else if outcome.signal == Signal::Over {
             self.is_starting = false;
