@@ -51,6 +51,10 @@ fn library(error: openh264::Error) -> CodecError {
     CodecError::Library(format!("openh264: {error}"))
 }
 
+/// Where the bitrate falls below this share at a key frame, the encoder begins anew, with a key frame as well: openh264 1.x
+/// would else starve the next dozen frames, as if it had overdrawn, however many bits it is given.
+const CUT: (u64, u64) = (3, 4);
+
 /// Turns pictures into H.264 frames.
 pub struct H264Encoder {
     rate_millihertz: u32,
@@ -119,8 +123,9 @@ impl VideoEncoder for H264Encoder {
     fn encode(&mut self, picture: &Picture, key: bool, out: &mut EncodedFrame) -> Result<(), CodecError> {
         out.clear();
         let (size, range) = (picture.size(), picture.range);
+        let is_cut = |running: &Running| u64::from(self.bitrate_bps) * CUT.1 < u64::from(running.bitrate_bps) * CUT.0;
         let running = match self.running.take() {
-            Some(running) if (running.size, running.range) == (size, range) => running,
+            Some(running) if (running.size, running.range) == (size, range) && !(key && is_cut(&running)) => running,
             _ => self.start(size, range)?,
         };
         let running = self.running.insert(running);

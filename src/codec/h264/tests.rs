@@ -83,6 +83,20 @@ fn the_rate_is_held_and_changes_when_asked() {
 }
 
 #[test]
+fn bits_that_are_taken_at_a_key_frame_and_given_back_leave_no_blur_behind() {
+    let mut camera = Camera::new(Size::new(320, 240), 2_000_000);
+    let mut next = |number: u32| {
+        camera.encoder.set_bitrate(if (20..22).contains(&number) { 480_000 } else { 2_000_000 });
+        camera.next(number == 20)
+    };
+    let frames: Vec<_> = (0..60).map(&mut next).collect();
+    assert!(frames[20].key);
+    // 8 kB a frame would be asked for; the clip wants some 3 kB.
+    let mean = frames[24..34].iter().map(|frame| frame.data.len()).sum::<usize>() / 10;
+    assert!(mean > 1_000, "{mean} bytes a frame");
+}
+
+#[test]
 fn no_frame_of_a_running_stream_takes_the_link_for_long() {
     let mut camera = Camera::new(VGA, 2_000_000);
     let largest = (0..120).map(|_| camera.next(false).data.len()).max().unwrap();
