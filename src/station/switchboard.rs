@@ -184,15 +184,20 @@ impl Switchboard {
     /// Has the pictures follow what the narrowest path to those who get them carries.
     fn follow_network(&mut self, now: Instant) {
         let endpoint = &mut self.endpoint;
-        let carried =
-            self.routes.picture_to.iter().filter_map(|link| Some(endpoint.payloads(*link)?.picture_bps())).min();
+        let mut carried: Option<(u32, bool)> = None;
+        for link in &self.routes.picture_to {
+            if let Some(flow) = endpoint.payloads(*link) {
+                let this = (flow.picture_bps(), flow.is_path_known());
+                carried = Some(carried.map_or(this, |narrowest| narrowest.min(this)));
+            }
+        }
         let network = match (carried, self.stages.stats.compress.unlimited()) {
-            (Some(carried_bps), Some((size, rate_millihertz))) => {
+            (Some((carried_bps, true)), Some((size, rate_millihertz))) => {
                 let bitrate_bps = self.media.bitrate_for(size);
                 let whole = Whole { size, rate_millihertz, bitrate_bps, picture_bits: self.picture_bits };
                 self.narrowing.limit(now, carried_bps, &whole)
             }
-            (Some(carried_bps), None) => Limit { bitrate_bps: carried_bps, ..Limit::NONE },
+            (Some((carried_bps, _)), _) => Limit { bitrate_bps: carried_bps, ..Limit::NONE },
             (None, _) => Limit::NONE,
         };
         self.set_limits(Limits { network, ..self.limits });

@@ -319,6 +319,12 @@ impl Flow {
         (self.rate.target_bps() * ENCODED_PERCENT / 100).min(u32::MAX.into()) as u32
     }
 
+    /// Whether [`Flow::picture_bps`] was measured. It is a guess until pictures have been large enough to measure the path:
+    /// enough for their bits, and no reason to make them smaller.
+    pub fn is_path_known(&self) -> bool {
+        self.rate.is_known()
+    }
+
     /// How things stand.
     pub fn report(&self) -> FlowReport {
         FlowReport {

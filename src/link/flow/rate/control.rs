@@ -70,6 +70,10 @@ impl Control {
         (self.drain_bps.unwrap_or(self.target_bps) as u64).clamp(TARGET_LEAST_BPS, TARGET_MOST_BPS)
     }
 
+    pub(super) fn has_retreated(&self) -> bool {
+        self.retreated_at.is_some()
+    }
+
     /// Takes in what a report came to.
     pub(super) fn handle_outcome(&mut self, now: Instant, outcome: &Outcome) {
         let passed_s = now.since(self.updated_at).as_secs_f64().min(0.2);

@@ -174,6 +174,12 @@ impl Rate {
         self.control.target_bps()
     }
 
+    /// Whether anything tells what the path carries: a burst that was measured, or a retreat. Until then the target is a
+    /// guess.
+    pub(super) fn is_known(&self) -> bool {
+        self.train.known_bps().is_some() || self.control.has_retreated()
+    }
+
     /// How long what leaves now will wait on its way, as far as the last report tells.
     pub(super) fn queue(&self) -> Duration {
         self.queue
