@@ -29,6 +29,8 @@ const ROOM: f64 = 1.3;
 const SHARE_OF_TRAIN: f64 = 0.75;
 /// So long after a retreat growth is slow.
 const CAUTION: Duration = Duration::from_secs(1);
+/// So long after it, what bursts once went through at counts again.
+const LONG_CALM: Duration = Duration::from_secs(5);
 /// Growth stops this far above what arrives (§5.5): who sends little learns little.
 const ARRIVED_MOST: f64 = 1.5;
 /// Loss above this is a retreat, below the other no reason not to grow (§6).
@@ -120,7 +122,9 @@ impl Control {
     }
 
     fn grow(&mut self, passed_s: f64, outcome: &Outcome, arrived_bps: Option<f64>, since_retreat: Option<Duration>) {
-        let train_bps = outcome.train_bps.map_or(0.0, |bps| bps as f64);
+        // Calm pictures are too small to measure anything; what was measured before still holds where nothing speaks against it.
+        let is_long_calm = since_retreat.is_none_or(|passed| passed > LONG_CALM);
+        let train_bps = outcome.train_bps.or(outcome.known_bps.filter(|_| is_long_calm)).map_or(0.0, |bps| bps as f64);
         if self.is_starting {
             self.target_bps = self.target_bps.max(train_bps * SHARE_OF_TRAIN);
         }
