@@ -77,8 +77,11 @@ struct Outcome {
 const LOSS_MEMORY_S: f32 = 1.0;
 /// Fewer fragments tell nothing.
 const LOSS_FRAGMENTS_LEAST: f32 = 10.0;
+/// Standard deviations by which the few that were counted may have lost more by chance: a path that loses one in twenty loses
+/// two of ten often enough, and is no fuller for it.
+const CHANCE: f32 = 2.0;
 
-/// The share lost of the last second's fragments.
+/// The share lost of the last second's fragments, as far as it is more than chance.
 #[derive(Clone, Copy, Debug, Default)]
 struct Losses {
     fragments: f32,
@@ -93,7 +96,11 @@ impl Losses {
         let keep = (1.0 - passed_s / LOSS_MEMORY_S).max(0.0);
         self.fragments = self.fragments * keep + fragments as f32;
         self.lost = self.lost * keep + fragments as f32 * lost.unwrap_or(0.0);
-        if self.fragments < LOSS_FRAGMENTS_LEAST { 0.0 } else { (self.lost / self.fragments).clamp(0.0, 1.0) }
+        if self.fragments < LOSS_FRAGMENTS_LEAST {
+            return 0.0;
+        }
+        let share = (self.lost / self.fragments).clamp(0.0, 1.0);
+        (share - CHANCE * (share * (1.0 - share) / self.fragments).sqrt()).max(0.0)
     }
 }
 
