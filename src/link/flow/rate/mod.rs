@@ -8,7 +8,7 @@
 //! **Why not SCReAM** (RFC 8298): a short form of it was run through the weather of `tests/weather.rs` with the same samples, trains and
 //! pacer. Its window gives way to every loss and to jitter: of a stream of 2.4 Mbit/s with 1 % lost at random it left
 //! 1.3 (this: 2.4), with 5 % 0.7 (2.5), under 10 ± 10 ms of jitter 1.1 (2.5), and Wi-Fi is just that; a path cut to half
-//! froze for 1.3 s (0.4). It is a little better where a download fills the queue: 1.3 of 4 Mbit/s (1.1).
+//! froze for 1.3 s (0.4). Where a download fills the queue it had 1.3 of 4 Mbit/s (1.5).
 //!
 //! Whatever a peer reports, the target stays within `control`'s bounds, an arrival counts once and only for what was sent,
 //! and the memory is that of [`SENT_MAX`] fragments.
