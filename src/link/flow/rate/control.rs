@@ -29,7 +29,9 @@ const ROOM: f64 = 1.3;
 const SHARE_OF_TRAIN: f64 = 0.75;
 /// So long after a retreat growth is slow.
 const CAUTION: Duration = Duration::from_secs(1);
-/// So long after it, what bursts once went through at counts again.
+/// So long after it, what bursts once went through at counts again; and where there has been none since that would have been
+/// large enough to measure, the path is as good as one of which nothing is known. Small pictures stay small otherwise: they
+/// send less than they may, so that nothing grows.
 const LONG_CALM: Duration = Duration::from_secs(5);
 /// Growth stops this far above what arrives (§5.5): who sends little learns little.
 const ARRIVED_MOST: f64 = 1.5;
@@ -51,6 +53,8 @@ pub(super) struct Control {
     /// Nothing but bursts has been measured yet.
     is_starting: bool,
     retreated_at: Option<Instant>,
+    /// A burst was measured.
+    measured_at: Option<Instant>,
     updated_at: Instant,
     /// Time and bytes of the last reports.
     reports: Deque<(Instant, u64), WINDOW>,
@@ -63,6 +67,7 @@ impl Control {
             drain_bps: None,
             is_starting: true,
             retreated_at: None,
+            measured_at: None,
             updated_at: now,
             reports: Deque::new(),
         }
@@ -82,6 +87,7 @@ impl Control {
         self.updated_at = now;
         let arrived_bps = self.arrived(now, outcome.bytes);
         let since_retreat = self.retreated_at.map(|at| now.since(at));
+        self.measured_at = outcome.train_bps.map(|_| now).or(self.measured_at);
         let may_retreat = since_retreat.is_none_or(|passed| passed > RETREAT_PAUSE + outcome.queue * 2);
         let known_bps = outcome.known_bps.map_or(0.0, |bps| bps as f64);
         let is_not_ours =
@@ -129,6 +135,9 @@ impl Control {
             self.target_bps = self.target_bps.max(train_bps * SHARE_OF_TRAIN);
         }
         let is_calm = since_retreat.is_none_or(|passed| passed > CAUTION);
+        let is_measured = self.measured_at.zip(self.retreated_at).is_some_and(|(at, calm)| at > calm + LONG_CALM);
+        let is_unknown = since_retreat.is_some_and(|passed| passed > LONG_CALM) && !is_measured;
+        let train_bps = if is_unknown { train_bps.max(START_BPS as f64 / SHARE_OF_TRAIN) } else { train_bps };
         let has_room = train_bps > self.target_bps * ROOM;
         let growth = match (has_room, outcome.loss > LOSS_CALM) {
             (true, false) if is_calm => (train_bps / self.target_bps - 1.0).clamp(GROWTH_FAST.0, GROWTH_FAST.1),
@@ -151,5 +160,39 @@ impl Control {
         let passed_s = now.since(first).as_secs_f64();
         let all: u64 = self.reports.iter().skip(1).map(|(_, bytes)| bytes).sum();
         (self.reports.len() >= 4 && passed_s > 0.1).then(|| all as f64 * 8.0 / passed_s)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    //! Goal: what a flood of somebody else's took from a stream comes back once the flood is over. Method: reports as a
+    //! station gave them during one and after it.
+
+    use super::*;
+
+    const REPORT: Duration = Duration::from_millis(50);
+
+    /// Reports for as long as `passed`, of which each tells of so many bits a second, and of no burst.
+    fn hear(control: &mut Control, now: &mut Instant, passed: Duration, bits_per_second: u64, signal: Signal) {
+        let queue = if signal == Signal::Over { Duration::from_millis(110) } else { Duration::ZERO };
+        let bytes = (bits_per_second as f64 / 8.0 * REPORT.as_secs_f64()) as u64;
+        let outcome = Outcome { bytes, signal, queue, allowed: Duration::from_millis(40), ..Outcome::default() };
+        for _ in 0..passed.as_millis() / REPORT.as_millis() {
+            *now += REPORT;
+            control.handle_outcome(*now, &outcome);
+        }
+    }
+
+    #[test]
+    fn a_picture_too_small_to_measure_the_path_grows_again_after_a_long_calm() {
+        let mut now = Instant::ZERO;
+        let mut control = Control::new(now);
+        hear(&mut control, &mut now, Duration::from_secs(2), 220_000, Signal::Normal);
+        hear(&mut control, &mut now, Duration::from_secs(5), 20_000, Signal::Over);
+        assert!(control.target_bps() < 2 * TARGET_LEAST_BPS, "{}", control.target_bps());
+        hear(&mut control, &mut now, LONG_CALM / 2, 38_000, Signal::Normal);
+        assert!(control.target_bps() < 2 * TARGET_LEAST_BPS, "it grew to {} too soon", control.target_bps());
+        hear(&mut control, &mut now, LONG_CALM * 3, 38_000, Signal::Normal);
+        assert!(control.target_bps() >= START_BPS * 9 / 10, "{}", control.target_bps());
     }
 }
