@@ -11,7 +11,8 @@ const RICH_PERCENT: u64 = 80;
 /// So long it must be too narrow for a step down. A call begins with few bits, until its first pictures have measured
 /// the path; that takes a tenth of a second.
 const DOWN_AFTER: Duration = Duration::from_millis(400);
-/// And wide enough for a step up: a picture that changes its size more often is looked at for that.
+/// And wide enough for steps up, which are then taken at once: a picture that changes its size more often is looked at for
+/// that.
 const UP_AFTER: Duration = Duration::from_secs(4);
 /// Bits below which only a few pictures a second are sent, and how many (in millihertz): sound must have the rest.
 const SCANT: [(u32, u32); 2] = [(120_000, 5_000), (240_000, 10_000)];
@@ -34,8 +35,17 @@ pub struct Whole {
 #[derive(Debug, Default)]
 pub struct Narrowing {
     step: Step,
-    /// Since when another step would be better, and whether a lower one.
-    wish: Option<(Instant, bool)>,
+    wish: Option<Wish>,
+}
+
+/// That another step would be better.
+#[derive(Clone, Copy, Debug)]
+struct Wish {
+    since: Instant,
+    /// A lower one.
+    is_down: bool,
+    /// The fewest bits a second that there were meanwhile.
+    bits_least: u64,
 }
 
 impl Narrowing {
@@ -69,20 +79,28 @@ impl Narrowing {
             u64::from(bitrate_bps) * percent / 100
         };
         let bits = u64::from(bits_per_second);
+        let better = |step: Step, bits: u64| step.up().filter(|up| bits >= wanted(*up, RICH_PERCENT));
         let lower = self.step.down().filter(|_| bits < wanted(self.step, POOR_PERCENT));
-        let better = self.step.up().filter(|step| bits >= wanted(*step, RICH_PERCENT));
-        let (to, is_down, pause) = match (lower, better) {
-            (Some(step), _) => (step, true, DOWN_AFTER),
-            (None, Some(step)) => (step, false, UP_AFTER),
-            (None, None) => {
-                self.wish = None;
-                return;
+        let is_down = lower.is_some();
+        if !is_down && better(self.step, bits).is_none() {
+            self.wish = None;
+            return;
+        }
+        let new = Wish { since: now, is_down, bits_least: bits };
+        let wish = self.wish.get_or_insert(new);
+        if wish.is_down != is_down {
+            *wish = new;
+        }
+        wish.bits_least = wish.bits_least.min(bits);
+        let passed = now.since(wish.since);
+        if let Some(step) = lower.filter(|_| passed >= DOWN_AFTER) {
+            (self.step, self.wish) = (step, None);
+        } else if !is_down && passed >= UP_AFTER {
+            let bits_least = wish.bits_least;
+            while let Some(step) = better(self.step, bits_least) {
+                self.step = step;
             }
-        };
-        match self.wish.filter(|(_, was_down)| *was_down == is_down) {
-            Some((since, _)) if now.since(since) >= pause => (self.step, self.wish) = (to, None),
-            Some(_) => {}
-            None => self.wish = Some((now, is_down)),
+            self.wish = None;
         }
     }
 }
@@ -123,17 +141,16 @@ mod tests {
     }
 
     #[test]
-    fn a_narrow_network_gets_smaller_pictures_soon_and_larger_ones_slowly() {
+    fn a_narrow_network_gets_smaller_pictures_soon_and_whole_ones_once_it_is_wide_for_a_while() {
         let (mut narrowing, mut now) = (Narrowing::default(), Instant::from_millis(5_000));
         let (limit, _) = run(&mut narrowing, &mut now, 3, 400_000);
         assert_eq!(limit.of_size(WHOLE.size), Size::new(480, 360), "400 kbit/s");
         let (limit, _) = run(&mut narrowing, &mut now, 3, 100_000);
         assert_eq!((limit.of_size(WHOLE.size), limit.of_rate(30_000)), (Size::new(320, 240), 5_000), "100 kbit/s");
-        let (limit, _) = run(&mut narrowing, &mut now, 5, 5_000_000);
+        let (limit, _) = run(&mut narrowing, &mut now, 3, 5_000_000);
         assert!(limit.of_rate(30_000) < 30_000, "slowly");
-        let (limit, changes) = run(&mut narrowing, &mut now, 30, 5_000_000);
-        assert_eq!((limit.of_size(WHOLE.size), limit.of_rate(30_000)), (WHOLE.size, 30_000));
-        assert!(changes <= 5, "{changes} changes");
+        let (limit, changes) = run(&mut narrowing, &mut now, 3, 5_000_000);
+        assert_eq!((limit.of_size(WHOLE.size), limit.of_rate(30_000), changes), (WHOLE.size, 30_000, 1), "but at once");
     }
 
     #[test]
