@@ -119,9 +119,10 @@ pub struct Holdings {
     pub descriptors: u64,
 }
 
-/// What the allocator may keep of a fault that is over, and what a second picture size may have made of buffers. What is
-/// looked for is what grows with every repair or every datagram; thousands of those make more.
-const GROWTH_KIB: u64 = 8 * 1024;
+/// What the allocator may keep of a fault that is over: of as many clients as are ever served at once (4 MiB), and of buffers
+/// for pictures of a second size (6 MiB). What is looked for is what grows with every repair or every datagram; thousands of
+/// those make more.
+const GROWTH_KIB: u64 = 12 * 1024;
 
 impl Holdings {
     /// Those of the process.
