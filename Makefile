@@ -28,7 +28,7 @@ fi
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-lab build run test test-web check lab soak bench fuzz loom fmt clean install deb test-deb setup-cross cross test-arm board
+.PHONY: help setup setup-lab build run test test-web check lab soak bench bench-network fuzz loom fmt clean install deb test-deb setup-cross cross test-arm board
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/make \1@\2/p' $(MAKEFILE_LIST) | column -t -s @
@@ -80,6 +80,10 @@ soak: setup-lab ## an hour's call in the lab: at the end it must be as at the st
 bench: setup ## what a frame costs on this machine, beside other programs
 	$(call need,$(shell cat tests/bench/packages.txt))
 	$(CARGO) bench --locked --test bench -- $(ARGS)
+
+bench-network: setup ## the picture on bad networks, beside GStreamer's (7 minutes)
+	$(call need,$(shell cat tests/bench/packages.txt))
+	$(CARGO) bench --locked --test bench -- --network $(ARGS)
 
 # The parsers under libFuzzer, each for FUZZ_SECONDS. Works with stable Rust: LLVM's coverage pass needs no nightly
 # option. The address sanitizer does: SANITIZER=address adds it with RUSTC_BOOTSTRAP=1.

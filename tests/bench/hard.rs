@@ -22,7 +22,7 @@ const BEGINNINGS: usize = 5;
 
 /// The link is cut to half the stream's rate.
 pub fn cut(lab: &Lab, setup: Setup) -> Result<Figures> {
-    let open = Weather { delay: Duration::from_millis(5), ..Weather::default() };
+    let open = Weather { delay: Duration::from_millis(5), ..Weather::NONE };
     let relay = lab.relay(open)?;
     let live = lab.settled(setup)?;
     let cut_at = Instant::now();

@@ -15,6 +15,7 @@ mod hard;
 mod lab;
 mod live;
 mod net;
+mod network;
 mod peers;
 mod program;
 mod relay;
@@ -58,6 +59,9 @@ struct Options {
     /// Where tables and logs go
     #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/target/bench"))]
     out: PathBuf,
+    /// The picture in bad weather instead of the rows
+    #[arg(long)]
+    network: bool,
     /// Only list the rows
     #[arg(long)]
     list: bool,
@@ -68,7 +72,7 @@ struct Options {
 
 fn main() -> Result<()> {
     let options = Options::parse();
-    let chosen: Vec<&Row> = ROWS.iter().filter(|row| options.chooses(row)).collect();
+    let chosen: Vec<&Row> = ROWS.iter().filter(|row| options.chooses(row.name)).collect();
     if options.list {
         chosen.iter().for_each(|row| println!("{}", row.name));
         return Ok(());
@@ -77,6 +81,9 @@ fn main() -> Result<()> {
     let lab = Lab::new(&options.out, options.visavis.clone(), Duration::from_secs(options.seconds))?;
     // A machine that others use meanwhile measures its own mood; whoever reads the table should know.
     println!("load before the run: {}", fs::read_to_string("/proc/loadavg")?.trim());
+    if options.network {
+        return network::run(&lab, &options);
+    }
     println!("{}", table::head());
     let mut rounds: BTreeMap<String, Vec<Figures>> = BTreeMap::new();
     for _ in 0..options.rounds {
@@ -110,8 +117,8 @@ fn conclude(results: &Results, options: &Options) -> Result<()> {
 }
 
 impl Options {
-    fn chooses(&self, row: &Row) -> bool {
-        self.only.is_empty() || self.only.iter().any(|part| row.name.contains(part.as_str()))
+    fn chooses(&self, name: &str) -> bool {
+        self.only.is_empty() || self.only.iter().any(|part| name.contains(part.as_str()))
     }
 }
 

@@ -21,6 +21,8 @@ const KEY_FRAMES: u32 = 30;
 pub enum Codec {
     /// x264 at its quickest, zero latency, and libavcodec's decoder.
     X264,
+    /// The same with a jitter buffer of 50 ms before the decoder: what one adds where datagrams overtake each other.
+    X264Buffered,
     /// openh264 both ways.
     OpenH264,
     /// JPEG at quality 85.
@@ -35,15 +37,17 @@ pub fn bitrate_bps(clip: &Clip) -> u32 {
 /// GStreamer one way over RTP, sent to `port`: the receiver's own, or the relay's.
 pub fn gstreamer(name: &str, codec: Codec, clip: &Arc<Clip>, port: u16) -> Setup {
     let bitrate = bitrate_bps(clip);
+    let is_buffered = matches!(codec, Codec::X264Buffered);
+    let buffer = if is_buffered { "rtpjitterbuffer latency=50 drop-on-latency=true ! " } else { "" };
     let (encode, decode) = match codec {
-        Codec::X264 => (
+        Codec::X264 | Codec::X264Buffered => (
             // One slice and one thread: with slices on two cores the two ends get into each other's way.
             format!(
                 "x264enc tune=zerolatency speed-preset=ultrafast bitrate={} key-int-max={KEY_FRAMES} threads=1 \
                  sliced-threads=false ! rtph264pay config-interval=-1 aggregate-mode=zero-latency mtu=1400",
                 bitrate / 1000
             ),
-            format!("{} ! rtph264depay ! avdec_h264 max-threads=1", udp("H264", 96)),
+            format!("{} ! {buffer}rtph264depay ! avdec_h264 max-threads=1", udp("H264", 96)),
         ),
         Codec::OpenH264 => (
             format!(

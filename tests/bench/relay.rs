@@ -23,7 +23,7 @@ pub const NEAR_FACE: u16 = 10187;
 pub const FAR_FACE: u16 = 10188;
 
 /// What happens to a datagram, each way.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy)]
 pub struct Weather {
     /// Added to all.
     pub delay: Duration,
@@ -31,9 +31,20 @@ pub struct Weather {
     pub jitter: Duration,
     /// This many of a hundred are lost, independently.
     pub loss_percent: u32,
+    /// This many of a hundred come [`LATE`] later than the others, which overtake them.
+    pub late_percent: u32,
     /// The link carries no more than this, with a queue of half a second before it.
     pub rate_bps: Option<u64>,
 }
+
+impl Weather {
+    /// None at all.
+    pub const NONE: Weather =
+        Weather { delay: Duration::ZERO, jitter: Duration::ZERO, loss_percent: 0, late_percent: 0, rate_bps: None };
+}
+
+/// How late the late ones are.
+const LATE: Duration = Duration::from_millis(10);
 
 /// A running relay; dropping it ends it.
 pub struct Relay {
@@ -137,6 +148,7 @@ impl Way {
             return None;
         }
         let jitter = weather.jitter.mul_f64((self.roll() % 1024) as f64 / 1023.0);
+        let late = if self.roll() % 100 < u64::from(weather.late_percent) { LATE } else { Duration::ZERO };
         let mut leaves_at = now;
         if let Some(rate_bps) = weather.rate_bps {
             let begins_at = self.free_at.max(now);
@@ -146,7 +158,7 @@ impl Way {
             leaves_at = begins_at + Duration::from_secs_f64(bytes as f64 * 8.0 / rate_bps as f64);
             self.free_at = leaves_at;
         }
-        Some(leaves_at + weather.delay + jitter)
+        Some(leaves_at + weather.delay + jitter + late)
     }
 
     /// Marsaglia's xorshift64, high bits.

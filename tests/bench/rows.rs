@@ -25,8 +25,7 @@ const HALF_ROUND_TRIP: Duration = Duration::from_millis(5);
 const LOSS_1: Weather = loss(1);
 const LOSS_5: Weather = loss(5);
 /// Even between 0 and 10 ms, each datagram for itself, so that they overtake each other as well.
-const JITTER: Weather =
-    Weather { delay: Duration::ZERO, jitter: Duration::from_millis(10), loss_percent: 0, rate_bps: None };
+const JITTER: Weather = Weather { jitter: Duration::from_millis(10), ..Weather::NONE };
 
 /// All rows.
 pub const ROWS: &[Row] = &[
@@ -106,7 +105,7 @@ fn relayed(lab: &Lab, name: &str) -> Setup {
 }
 
 const fn loss(loss_percent: u32) -> Weather {
-    Weather { delay: HALF_ROUND_TRIP, jitter: Duration::ZERO, loss_percent, rate_bps: None }
+    Weather { delay: HALF_ROUND_TRIP, loss_percent, ..Weather::NONE }
 }
 
 fn gstreamer_talk() -> Talk {
