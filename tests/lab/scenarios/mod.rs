@@ -106,8 +106,7 @@ pub const ALL: &[Scenario] = &[
     scenario("pairing", 120, pairing::play, "two stations face to face pair by what they show"),
     scenario("house", 120, house::play, "three stations: the first to answer, do not disturb, a stranger"),
     scenario("unanswered", 180, unanswered::play, "an announcement, a look, and a call that is taken by itself"),
-    // Where the host is quick, the hogs starve the program that plays the camera's pictures before the station that has to
-    // make them smaller: it says something on a slow host alone.
+    // Minutes long, since each step up waits for half a minute of quiet.
     Scenario {
         only_when_named: true,
         ..scenario(
