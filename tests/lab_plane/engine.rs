@@ -127,7 +127,7 @@ impl Shown {
     /// As a PPM image, into the run folder, which is kept on demand.
     pub fn save(&self, name: &str) {
         let mut file = File::create(format!("/lab/{name}.ppm")).unwrap();
-        write!(file, "P6 {} {} 255\n", self.size.width, self.size.height).unwrap();
+        writeln!(file, "P6 {} {} 255", self.size.width, self.size.height).unwrap();
         let bytes: Vec<u8> =
             (0..self.size.height).flat_map(|y| (0..self.size.width).flat_map(move |x| self.pixel(x, y))).collect();
         file.write_all(&bytes).unwrap();

@@ -24,9 +24,9 @@ impl Depth {
         self.zpos.map(|(value, range)| range.map_or(value, |(_, greatest)| greatest))
     }
 
-    /// Whether what it shows would lie beneath `other`, and not be seen, however high it is put.
+    /// Whether what it shows would lie beneath `other`, and not be seen.
     pub fn is_beneath(&self, other: &Depth) -> bool {
-        self.highest().zip(other.zpos).is_some_and(|(highest, (other, _))| highest < other)
+        self.zpos.zip(other.zpos).is_some_and(|((own, _), (other, _))| own < other)
     }
 
     /// How this plane comes to lie above `lower`; `None` where it cannot.
