@@ -20,6 +20,8 @@ pub(super) struct Glazing {
     pub is_painted: bool,
     stains: Vec<Stain>,
     own: Own,
+    /// What is to be drawn anew; empty between two calls.
+    stale: Vec<Rect>,
 }
 
 /// A sprite in a pane's pixels.
@@ -43,11 +45,10 @@ struct Own {
 
 impl Sheet {
     /// What [`Sheet::lay_on`] would lay on a picture, on a pane of a size. `own` is our own picture, and `is_new` whether it
-    /// is another than at the last call.
+    /// is another than at the last call. Allocates only when the overlay or a size has changed.
     pub fn pane(&mut self, size: Size, own: Option<&Picture>, is_new: bool) -> &Pane {
         // Nothing is lost between these levels and a screen's.
         let under = Under { size, range: ColourRange::Full };
-        let mut stale = Vec::new();
         if self.glazing.pane.size() != size {
             let pane = core::mem::take(&mut self.glazing.pane);
             self.glazing = Glazing { pane, ..Glazing::default() };
@@ -56,23 +57,23 @@ impl Sheet {
         if !self.glazing.is_painted {
             let (overlay, manner) = self.shows();
             let fresh = paint(overlay, manner, under).iter().map(Stain::of).collect();
-            self.glazing.replace(fresh, &mut stale);
+            self.glazing.replace(fresh);
         }
         let own = own.filter(|_| self.shows().0.has_self_view);
+        let mut stale = core::mem::take(&mut self.glazing.stale);
         self.glazing.own.follow(own, is_new, under, &mut stale);
-        for place in stale {
-            self.glazing.draw(place);
-        }
+        stale.drain(..).for_each(|place| self.glazing.draw(place));
+        self.glazing.stale = stale;
         &self.glazing.pane
     }
 }
 
 impl Glazing {
     /// Takes other stains; where they differ is stale.
-    fn replace(&mut self, fresh: Vec<Stain>, stale: &mut Vec<Rect>) {
+    fn replace(&mut self, fresh: Vec<Stain>) {
         let gone = self.stains.iter().filter(|stain| !fresh.contains(stain));
         let new = fresh.iter().filter(|stain| !self.stains.contains(stain));
-        stale.extend(gone.chain(new).map(|stain| stain.place));
+        self.stale.extend(gone.chain(new).map(|stain| stain.place));
         self.stains = fresh;
         self.is_painted = true;
     }

@@ -87,9 +87,9 @@ pub trait VideoSink {
     /// A [`Fault`]; the sink is then to be dropped and opened anew.
     fn show(&mut self, picture: &Picture, now: Instant) -> Result<(), Fault>;
 
-    /// The size at which to draw what is to stand upon pictures of a size, on a [`Pane`] for [`VideoSink::show_frame`];
-    /// `None` where it has to be drawn into them.
-    fn pane_size(&self, _picture: Size) -> Option<Size> {
+    /// The size at which to draw what is to stand upon a frame, on a [`Pane`] for [`VideoSink::show_frame`]; `None` where it
+    /// has to be drawn into a copy of it.
+    fn pane_size(&self, _frame: &DecodedFrame) -> Option<Size> {
         None
     }
 

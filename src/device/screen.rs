@@ -158,8 +158,8 @@ impl VideoSink for Screen {
         to_sink!(self, sink => sink.show(picture, now))
     }
 
-    fn pane_size(&self, picture: Size) -> Option<Size> {
-        to_sink!(self, sink => sink.pane_size(picture))
+    fn pane_size(&self, frame: &DecodedFrame) -> Option<Size> {
+        to_sink!(self, sink => sink.pane_size(frame))
     }
 
     fn show_frame(

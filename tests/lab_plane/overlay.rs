@@ -85,7 +85,7 @@ fn what_the_station_draws_lies_in_front_of_the_decoder_s_memory_and_looks_as_in_
         tile(&mut film.picture, number);
         let frame = film.pass(&mut copy).expect("it is lent: a buffer came back");
         let (mine, small) = (memory(&frame), own(number));
-        let pane = sheet.pane(screen.pane_size(SCREEN).expect("there is a plane in front"), Some(&small), true);
+        let pane = sheet.pane(screen.glass_size(SCREEN).expect("there is a plane in front"), Some(&small), true);
         assert!(screen.scan_out(frame, layout, Some(pane), clock::now()).is_ok(), "picture {number}");
         finish(&mut screen);
         assert_eq!(looker.shown().1, mine, "picture {number}: another driver's memory is on the screen");
@@ -158,7 +158,7 @@ fn pictures_in_the_middle_of_the_screen_have_their_overlay_where_they_are() {
             let picture = claim.own_mut().unwrap();
             picture.reshape(size);
             picture.fill(150, 128, 128);
-            let pane = sheet.pane(screen.pane_size(size).unwrap(), Some(&own(number)), true);
+            let pane = sheet.pane(screen.glass_size(size).unwrap(), Some(&own(number)), true);
             assert!(screen.show_frame(claim.lend(), Some(pane), clock::now()).is_ok(), "{size}");
             finish(&mut screen);
         }
@@ -174,7 +174,7 @@ fn a_screen_without_planes_in_front_has_everything_drawn_into_its_pictures() {
     load(false);
     let mut screen = open();
     let (size, layout) = as_rgb(&screen);
-    assert_eq!(screen.pane_size(SCREEN), None);
+    assert_eq!(screen.glass_size(SCREEN), None);
     let (mut film, mut copy, mut sheet) = (Film::new(size), Picture::new(size), sheet());
     let mut next = |film: &mut Film| film.next(&mut copy).expect("it is lent");
     let pane: &Pane = sheet.pane(SCREEN, None, false);
@@ -190,7 +190,7 @@ fn a_screen_that_was_told_to_use_no_planes_lays_nothing_over() {
     for options in [Options { is_yuv: false, ..Options::default() }, Options { is_atomic: false, ..Options::default() }]
     {
         let screen = Drm::open_with(&"card0".parse().unwrap(), options, clock::now()).unwrap();
-        assert_eq!(screen.pane_size(SCREEN), None, "{options:?}");
+        assert_eq!(screen.glass_size(SCREEN), None, "{options:?}");
     }
 }
 
@@ -228,7 +228,7 @@ fn an_overlay_that_the_driver_refuses_in_mid_call_costs_no_picture() {
     let pane = sheet.pane(SCREEN, Some(&own(9)), true);
     let frame = film.next(&mut copy).expect("it is lent");
     let frame = screen.scan_out(frame, layout, Some(pane), clock::now()).expect_err("it is not there any more");
-    assert_eq!(screen.pane_size(SCREEN), None, "and not asked for again");
+    assert_eq!(screen.glass_size(SCREEN), None, "and not asked for again");
     frame.copy_to(&mut Converter::new(), &mut copy).unwrap();
     screen.show(&copy, clock::now()).unwrap();
     finish(&mut screen);

@@ -8,7 +8,7 @@ use super::lane::Lanes;
 use super::layout::ScanLayout;
 use super::output::Output;
 use super::{Content, Drm, FLIP_TIMEOUT};
-use crate::device::{DecodedFrame, Pixels};
+use crate::device::{DecodedFrame, HardwarePicture, Pixels};
 use crate::media::{ColourRange, Pane};
 use crate::ring::{Lent, SLOTS_MAX};
 use crate::time::Instant;
@@ -108,14 +108,14 @@ impl Drm {
         pane: Option<&Pane>,
         now: Instant,
     ) -> Result<(), Lent<DecodedFrame>> {
-        if !self.glaze(layout.size, pane) {
-            return Err(frame);
-        }
         let (framebuffer, range) = match self.import(&frame, layout) {
             Ok(Some(imported)) => imported,
             Ok(None) => return Err(frame),
             Err(error) => return Err(self.leave_in_place(error, frame)),
         };
+        if !self.glaze(layout.size, pane) {
+            return Err(frame);
+        }
         let Some(imports) = &mut self.imports else { return Err(frame) };
         let glass = self.glass.as_ref().filter(|_| pane.is_some());
         match self.output.flip_to(&mut imports.lanes, framebuffer, range, glass) {
@@ -142,6 +142,11 @@ impl Drm {
         frame
     }
 
+    /// Whether nothing is known against a decoder's picture being read where it is.
+    pub(super) fn may_scan_out(&self, picture: &HardwarePicture) -> bool {
+        self.is_in_place && picture.exported().is_some() && self.set_refused != Some(picture.set)
+    }
+
     /// The framebuffer of a decoder's buffer, and its levels. `None` where no plane takes it.
     fn import(
         &mut self,
@@ -149,10 +154,7 @@ impl Drm {
         layout: ScanLayout,
     ) -> io::Result<Option<(framebuffer::Handle, ColourRange)>> {
         let Pixels::Hardware(picture) = &frame.pixels else { return Ok(None) };
-        let Some(memory) = picture.exported().filter(|_| self.is_in_place) else { return Ok(None) };
-        if self.set_refused == Some(picture.set) {
-            return Ok(None);
-        }
+        let Some(memory) = picture.exported().filter(|_| self.may_scan_out(picture)) else { return Ok(None) };
         let range = picture.buffer.range;
         let lent = Source { set: picture.set, index: frame.index(), memory, layout };
         if !self.imports.as_ref().is_some_and(|imports| imports.has(&lent)) {

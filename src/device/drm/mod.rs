@@ -239,10 +239,16 @@ impl Drm {
         Err(frame)
     }
 
+    /// The size of what may be laid over a picture of a size; `None` where nothing can be.
+    pub fn glass_size(&self, picture: Size) -> Option<Size> {
+        let [.., width, height] = self.output.place(picture);
+        (self.is_glazed && self.glass_refused != Some(picture)).then_some(Size::new(width, height))
+    }
+
     /// Brings a pane, if there is one, onto the glass over a picture of a size. False where it cannot be there.
     fn glaze(&mut self, picture: Size, pane: Option<&Pane>) -> bool {
         let Some(pane) = pane else { return true };
-        if self.pane_size(picture) != Some(pane.size()) {
+        if self.glass_size(picture) != Some(pane.size()) {
             return false;
         }
         let at = self.output.place(picture);
@@ -335,9 +341,11 @@ impl VideoSink for Drm {
         drawn.map(drop)
     }
 
-    fn pane_size(&self, picture: Size) -> Option<Size> {
-        let [.., width, height] = self.output.place(picture);
-        (self.is_glazed && self.glass_refused != Some(picture)).then_some(Size::new(width, height))
+    fn pane_size(&self, frame: &DecodedFrame) -> Option<Size> {
+        match &frame.pixels {
+            Pixels::Hardware(picture) if !self.may_scan_out(picture) => None,
+            _ => self.glass_size(frame.size()),
+        }
     }
 
     fn show_frame(

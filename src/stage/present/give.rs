@@ -49,7 +49,7 @@ impl Present {
     ) -> Option<Lent<DecodedFrame>> {
         let size = frame.size();
         let Some(screen) = self.screen.as_mut().filter(|_| !self.is_snapshot_wanted) else { return Some(frame) };
-        let pane_size = if is_plain { None } else { screen.pane_size(size) };
+        let pane_size = if is_plain { None } else { screen.pane_size(&frame) };
         if !is_plain && pane_size.is_none() {
             return Some(frame);
         }
