@@ -3,10 +3,15 @@
 //! display engine reads. That vkms knows no YUV format is the case of the fallback; elsewhere the screen is told that the
 //! very same bytes are 32-bit RGB. Needs VISAVIS_LAB=1; elsewhere each test says that it was skipped.
 
+#[path = "lab_plane/engine.rs"]
+mod engine;
+#[path = "lab_plane/overlay.rs"]
+mod overlay;
+
 use drm::buffer::DrmFourcc;
 use drm::control::Device as _;
 use std::collections::BTreeSet;
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use visavis::codec::clip::{Clip, psnr_luma};
@@ -54,6 +59,11 @@ impl Film {
     /// The next picture where the decoder put it, or, with `None`, its copy in `copy`.
     fn next(&mut self, copy: &mut Picture) -> Option<Lent<DecodedFrame>> {
         self.clip.draw(&mut self.picture);
+        self.pass(copy)
+    }
+
+    /// The same for whatever `picture` is.
+    fn pass(&mut self, copy: &mut Picture) -> Option<Lent<DecodedFrame>> {
         let captured_at = Instant::from_micros(1_000_000 + self.number * 33_333);
         let mut frame = EncodedFrame { captured_at, ..EncodedFrame::default() };
         self.encoder.encode(&self.picture, false, &mut frame).unwrap();
@@ -133,7 +143,7 @@ fn the_screen_reads_the_decoder_s_memory_and_gives_it_back_when_the_next_picture
         let frame =
             film.next(&mut copy).unwrap_or_else(|| panic!("picture {number} was not lent: no buffer came back"));
         let (mine, index) = (memory(&frame), frame.index());
-        assert!(screen.scan_out(frame, layout, clock::now()).is_ok());
+        assert!(screen.scan_out(frame, layout, None, clock::now()).is_ok());
         finish(&mut screen);
         let (framebuffer, shown) = looker.shown();
         assert_eq!(shown, mine, "picture {number}: another driver's memory is on the screen");
@@ -168,7 +178,7 @@ fn another_size_in_mid_call_brings_other_buffers_to_the_screen() {
         for _ in 0..3 {
             let frame = film.next(&mut copy).expect("it is lent");
             let mine = memory(&frame);
-            assert!(screen.scan_out(frame, layout, clock::now()).is_ok(), "{size}");
+            assert!(screen.scan_out(frame, layout, None, clock::now()).is_ok(), "{size}");
             finish(&mut screen);
             assert_eq!(looker.shown().1, mine, "{size}");
         }
@@ -183,7 +193,7 @@ fn what_no_plane_takes_is_given_back_and_shown_as_a_copy() {
     let (mut film, mut copy, mut converter) = (Film::new(size), Picture::new(size), Converter::new());
     for _ in 0..MANY {
         let frame = film.next(&mut copy).expect("it is lent");
-        let frame = screen.show_in_place(frame, clock::now()).expect_err("vkms has no plane for YUV");
+        let frame = screen.show_frame(frame, None, clock::now()).expect_err("vkms has no plane for YUV");
         frame.copy_to(&mut converter, &mut copy).unwrap();
         assert!(psnr_luma(&film.picture, &copy) > 28.0);
         screen.show(&copy, clock::now()).unwrap();
@@ -203,7 +213,7 @@ fn a_buffer_that_the_driver_refuses_costs_no_picture_and_none_is_tried_again() {
     let beyond = ScanLayout { pitch_bytes: 8 * layout.pitch_bytes, ..layout };
     for (layout, is_taken) in [(layout, true), (layout, true), (beyond, false), (layout, false)] {
         let frame = film.next(&mut copy).expect("it is lent");
-        let given = screen.scan_out(frame, layout, clock::now());
+        let given = screen.scan_out(frame, layout, None, clock::now());
         assert_eq!(given.is_ok(), is_taken, "{layout:?}");
         if given.is_err() {
             screen.show(&film.picture, clock::now()).unwrap();

@@ -1,66 +1,22 @@
 //! What is painted on: a picture, or a part of one that is laid on pictures later.
 
 use super::colour::Colour;
-use crate::media::{Picture, Plane, Size};
+pub use crate::media::Rect;
+use crate::media::{ColourRange, Picture, Plane, Size};
 
-/// A rectangle in pixels. It may reach beyond the picture; then only what lies inside is painted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Rect {
-    /// Column of its left edge.
-    pub left: i32,
-    /// Row of its upper edge.
-    pub top: i32,
-    /// Columns.
-    pub width: u32,
-    /// Rows.
-    pub height: u32,
+/// What something is to be laid on, as far as that matters before it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Under {
+    /// Size in pixels.
+    pub size: Size,
+    /// Its levels.
+    pub range: ColourRange,
 }
 
-impl Rect {
-    /// A rectangle by its upper left corner and its extent.
-    pub const fn new(left: i32, top: i32, width: u32, height: u32) -> Rect {
-        Rect { left, top, width, height }
-    }
-
-    /// All of a picture.
-    pub const fn of(size: Size) -> Rect {
-        Rect::new(0, 0, size.width, size.height)
-    }
-
-    /// The first column to the right of it.
-    pub const fn right(&self) -> i32 {
-        self.left + self.width as i32
-    }
-
-    /// The first row beneath it.
-    pub const fn bottom(&self) -> i32 {
-        self.top + self.height as i32
-    }
-
-    /// Whether a pixel lies in it.
-    pub const fn contains(&self, x: i32, y: i32) -> bool {
-        x >= self.left && x < self.right() && y >= self.top && y < self.bottom()
-    }
-
-    /// What both have in common; empty where that is nothing.
-    pub fn common(&self, other: &Rect) -> Rect {
-        let (left, top) = (self.left.max(other.left), self.top.max(other.top));
-        let extent = |from: i32, to: i32| to.saturating_sub(from).max(0) as u32;
-        let (right, bottom) = (self.right().min(other.right()), self.bottom().min(other.bottom()));
-        Rect::new(left, top, extent(left, right), extent(top, bottom))
-    }
-
-    /// Smaller by as much on each side; empty at the least.
-    pub fn inside(&self, margin: u32) -> Rect {
-        let (across, down) = (margin.min(self.width / 2), margin.min(self.height / 2));
-        let (left, top) = (self.left + across as i32, self.top + down as i32);
-        Rect::new(left, top, self.width - 2 * across, self.height - 2 * down)
-    }
-
-    /// Grown so that it begins and ends on even pixels, where samples of chroma do.
-    pub fn even(&self) -> Rect {
-        let (left, top) = (self.left & !1, self.top & !1);
-        Rect::new(left, top, (((self.right() + 1) & !1) - left) as u32, (((self.bottom() + 1) & !1) - top) as u32)
+impl Under {
+    /// A picture.
+    pub fn of(picture: &Picture) -> Under {
+        Under { size: picture.size(), range: picture.range }
     }
 }
 
@@ -174,9 +130,9 @@ pub struct Sprite {
 }
 
 impl Sprite {
-    /// Covers nothing yet. `like` is what it is to be laid on: `place` is cut to its size, and its range is taken.
-    pub fn new(place: Rect, like: &Picture) -> Sprite {
-        let mut place = place.even().common(&Rect::of(like.size()));
+    /// Covers nothing yet. `place` is cut to what it is to be laid on.
+    pub fn new(place: Rect, under: Under) -> Sprite {
+        let mut place = place.even().common(&Rect::of(under.size));
         if place.width == 0 || place.height == 0 {
             place = Rect::default();
         }
@@ -184,8 +140,13 @@ impl Sprite {
         let (mut ink, mut keep) = (Picture::new(size), Picture::new(size));
         ink.fill(0, 0, 0);
         keep.fill(255, 255, 255);
-        ink.range = like.range;
+        ink.range = under.range;
         Sprite { place, ink, keep }
+    }
+
+    /// Where it lies, its samples already multiplied by how much they cover, and how much stays of what is beneath.
+    pub fn parts(&self) -> (Rect, &Picture, &Picture) {
+        (self.place, &self.ink, &self.keep)
     }
 
     /// To paint on it.

@@ -3,7 +3,7 @@
 //! Mirrored, as everybody knows themselves. Each sample is the mean of four, two apart in both directions by half of what
 //! it stands for: smooth enough for so small a picture, at a tenth of a millisecond.
 
-use super::canvas::Rect;
+use super::canvas::{Rect, Under};
 use super::colour::STRONG;
 use crate::media::{ColourRange, Picture, Plane, Size};
 
@@ -18,8 +18,8 @@ type Taps = Vec<(u32, u32)>;
 /// The small picture's place, and where its samples come from; made anew when a size changes.
 #[derive(Debug)]
 pub struct Inset {
-    /// The sizes and ranges of the small and of the large picture.
-    between: [(Size, ColourRange); 2],
+    /// The small and the large picture.
+    between: [Under; 2],
     /// Without its frame.
     place: Rect,
     frame_px: u32,
@@ -31,8 +31,8 @@ pub struct Inset {
 
 impl Inset {
     /// For a small picture on a large one, `margin` from the upper right corner. `None` where there is no room for it.
-    pub fn new(small: &Picture, large: &Picture, margin: u32) -> Option<Inset> {
-        let (from, onto) = (small.size(), large.size());
+    pub fn new(small: Under, large: Under, margin: u32) -> Option<Inset> {
+        let (from, onto) = (small.size, large.size);
         if onto.width.min(onto.height) / SHARE < SIDE_MIN_PX || from.width == 0 || from.height == 0 {
             return None;
         }
@@ -47,16 +47,29 @@ impl Inset {
             (columns, taps(to.height, from.height))
         });
         let levels = [levels(small.range, large.range, false), levels(small.range, large.range, true)];
-        Some(Inset { between: [(from, small.range), (onto, large.range)], place, frame_px, taps, levels })
+        Some(Inset { between: [small, large], place, frame_px, taps, levels })
     }
 
     /// Whether it was made for pictures like these.
-    pub fn is_for(&self, small: &Picture, large: &Picture) -> bool {
-        self.between == [(small.size(), small.range), (large.size(), large.range)]
+    pub fn is_for(&self, small: Under, large: Under) -> bool {
+        self.between == [small, large]
+    }
+
+    /// What it covers of the large picture, with its frame.
+    pub fn covers(&self) -> Rect {
+        let frame = self.frame_px as i32;
+        let (width, height) = (self.place.width + 2 * self.frame_px, self.place.height + 2 * self.frame_px);
+        let framed = Rect::new(self.place.left - frame, self.place.top - frame, width, height);
+        framed.common(&Rect::of(self.between[1].size))
     }
 
     /// Draws the small picture and its frame. Allocates nothing.
     pub fn draw(&self, small: &Picture, large: &mut Picture) {
+        self.draw_on(small, large, (0, 0));
+    }
+
+    /// The same on a part of the large picture that begins at `origin`, an even column and row, and holds all of it.
+    pub fn draw_on(&self, small: &Picture, large: &mut Picture, origin: (i32, i32)) {
         let frame = STRONG.samples(large.range);
         let stride = large.stride_bytes();
         let (size, from) = (large.size(), small.planes());
@@ -64,7 +77,8 @@ impl Inset {
             let (half, kind) = (u32::from(index > 0), usize::from(index > 0));
             let (stride, limit) = if index > 0 { (stride / 2, size.chroma()) } else { (stride, size) };
             let (columns, rows) = &self.taps[kind];
-            let (left, top) = (self.place.left as usize >> half, self.place.top as usize >> half);
+            let (left, top) =
+                ((self.place.left - origin.0) as usize >> half, (self.place.top - origin.1) as usize >> half);
             let edge = (self.frame_px >> half) as usize;
             let outer = (left.saturating_sub(edge), (left + columns.len() + edge).min(limit.width as usize));
             for y in top.saturating_sub(edge)..(top + rows.len() + edge).min(limit.height as usize) {

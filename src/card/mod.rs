@@ -19,6 +19,7 @@ mod inset;
 mod language;
 mod layout;
 mod overlay;
+mod pane;
 mod qr;
 mod shape;
 mod stack;

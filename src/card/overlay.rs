@@ -3,16 +3,17 @@
 //! **Painted when it changes, laid on each picture.** A [`Sheet`] keeps what was painted as sprites, each no larger than
 //! what it shows.
 
-use super::canvas::{Canvas, Rect, Sprite};
+use super::canvas::{Canvas, Rect, Sprite, Under};
 use super::colour::{Colour, GROUND, PLAIN, STRONG, WARN, WELL};
 use super::content::about;
 use super::icon::Icon;
 use super::inset::Inset;
 use super::layout::{self, EM_MIN_PX};
+use super::pane::Glazing;
 use super::shape::panel;
 use super::zone::{self, Touch, Zone};
 use super::{Manner, text};
-use crate::media::{ColourRange, Picture, Size};
+use crate::media::{Picture, Size};
 
 /// How much of a panel's ground covers the picture: on a white one, text still has its contrast.
 pub const OPACITY: u8 = 200;
@@ -128,9 +129,11 @@ pub struct Sheet {
     overlay: Overlay,
     manner: Manner,
     /// What pictures it was painted for; `None` while it is to be painted anew.
-    painted_for: Option<(Size, ColourRange)>,
+    painted_for: Option<Under>,
     sprites: Vec<Sprite>,
     inset: Option<Inset>,
+    /// The same for a pane in front of pictures.
+    pub(super) glazing: Glazing,
 }
 
 impl Sheet {
@@ -140,7 +143,13 @@ impl Sheet {
             self.overlay.clone_from(overlay);
             self.manner = *manner;
             self.painted_for = None;
+            self.glazing.is_painted = false;
         }
+    }
+
+    /// What it shows, and how.
+    pub(super) fn shows(&self) -> (&Overlay, &Manner) {
+        (&self.overlay, &self.manner)
     }
 
     /// Whether nothing of it would be seen, so that pictures need not be touched; `has_own` is whether there is a picture
@@ -157,14 +166,14 @@ impl Sheet {
     /// Lays the overlay on a picture, and our own picture into its corner where that is wanted. Allocates only when the
     /// overlay or the pictures' size or range have changed.
     pub fn lay_on(&mut self, picture: &mut Picture, self_view: Option<&Picture>) {
-        let kind = (picture.size(), picture.range);
-        if self.painted_for != Some(kind) {
-            self.sprites = paint(&self.overlay, &self.manner, picture);
-            self.painted_for = Some(kind);
+        let under = Under::of(picture);
+        if self.painted_for != Some(under) {
+            self.sprites = paint(&self.overlay, &self.manner, under);
+            self.painted_for = Some(under);
         }
         if let Some(small) = self_view.filter(|_| self.overlay.has_self_view) {
-            if !self.inset.as_ref().is_some_and(|inset| inset.is_for(small, picture)) {
-                self.inset = Inset::new(small, picture, super::margin(picture.size()));
+            if !self.inset.as_ref().is_some_and(|inset| inset.is_for(Under::of(small), under)) {
+                self.inset = Inset::new(Under::of(small), under, super::margin(under.size));
             }
             if let Some(inset) = &self.inset {
                 inset.draw(small, picture);
@@ -176,12 +185,13 @@ impl Sheet {
     }
 }
 
-fn paint(overlay: &Overlay, manner: &Manner, picture: &Picture) -> Vec<Sprite> {
+/// Paints everything but our own picture.
+pub(super) fn paint(overlay: &Overlay, manner: &Manner, under: Under) -> Vec<Sprite> {
     let mut sprites = Vec::new();
-    let zones = overlay.zones(manner, picture.size());
-    let mut foot = picture.size().height as i32;
+    let zones = overlay.zones(manner, under.size);
+    let mut foot = under.size.height as i32;
     if let Some(first) = zones.first() {
-        foot = first.place.top - zone::gap(picture.size()) as i32;
+        foot = first.place.top - zone::gap(under.size) as i32;
     }
     if let Some((icon, words)) = overlay.heading(manner) {
         let (colour, is_large) = match overlay.heading {
@@ -189,28 +199,28 @@ fn paint(overlay: &Overlay, manner: &Manner, picture: &Picture) -> Vec<Sprite> {
             Some(Heading::DoorShut) => (WARN, true),
             _ => (PLAIN, false),
         };
-        let (sprite, top) = band(icon.map(|icon| (icon, colour)), &words, is_large, foot, picture);
+        let (sprite, top) = band(icon.map(|icon| (icon, colour)), &words, is_large, foot, under);
         sprites.push(sprite);
         foot = top;
     }
     let faces = zone::faces(&zones, manner.language, &[], overlay.is_muted);
     sprites.extend(zones.iter().zip(&faces).map(|(zone, face)| {
-        let mut sprite = Sprite::new(zone.place, picture);
+        let mut sprite = Sprite::new(zone.place, under);
         zone::draw(zone, face, &mut sprite.canvas());
         sprite
     }));
-    sprites.extend(overlay.volume_percent.map(|percent| volume(percent, foot, picture)));
-    marks(&overlay.marks(manner), overlay.has_self_view, picture, &mut sprites);
+    sprites.extend(overlay.volume_percent.map(|percent| volume(percent, foot, under)));
+    marks(&overlay.marks(manner), overlay.has_self_view, under, &mut sprites);
     sprites
 }
 
 /// Words across the picture, down to its lower edge, of which everything above `foot` is free for them. Tells its top.
-fn band(icon: Option<(Icon, Colour)>, words: &str, is_large: bool, foot: i32, picture: &Picture) -> (Sprite, i32) {
-    let size = picture.size();
+fn band(icon: Option<(Icon, Colour)>, words: &str, is_large: bool, foot: i32, under: Under) -> (Sprite, i32) {
+    let size = under.size;
     let em = (size.width.min(size.height) / if is_large { 9 } else { 14 }).max(EM_MIN_PX);
     let height = (em as f32 * 1.7) as i32;
     let top = (foot - height).max(0);
-    let mut sprite = Sprite::new(Rect::new(0, top, size.width, (size.height as i32 - top) as u32), picture);
+    let mut sprite = Sprite::new(Rect::new(0, top, size.width, (size.height as i32 - top) as u32), under);
     let canvas = &mut sprite.canvas();
     canvas.fill(Rect::of(size), GROUND, OPACITY);
     let room = Rect::new(0, top, size.width, height as u32);
@@ -239,13 +249,13 @@ fn label(icon: Option<(Icon, Colour)>, words: &str, em: u32, room: Rect, is_cent
 }
 
 /// The volume as a bar, above `foot` and at the right: the marks are at the left.
-fn volume(percent: u8, foot: i32, picture: &Picture) -> Sprite {
-    let size = picture.size();
+fn volume(percent: u8, foot: i32, under: Under) -> Sprite {
+    let size = under.size;
     let shorter = size.width.min(size.height);
     let (width, height) = (shorter * 11 / 20, shorter / 9);
     let left = (size.width - width - super::margin(size)) as i32;
     let place = Rect::new(left, foot - height as i32 - zone::gap(size) as i32, width, height);
-    let mut sprite = Sprite::new(place, picture);
+    let mut sprite = Sprite::new(place, under);
     let canvas = &mut sprite.canvas();
     canvas.paint(&panel(place, height as f32 / 4.0), GROUND, OPACITY);
     let side = height * 2 / 3;
@@ -266,8 +276,8 @@ fn volume(percent: u8, foot: i32, picture: &Picture) -> Sprite {
 }
 
 /// Marks one below the other in the upper left corner, each on a panel of its own.
-fn marks(marks: &[(Icon, String)], is_beside_inset: bool, picture: &Picture, sprites: &mut Vec<Sprite>) {
-    let size = picture.size();
+fn marks(marks: &[(Icon, String)], is_beside_inset: bool, under: Under, sprites: &mut Vec<Sprite>) {
+    let size = under.size;
     let margin = super::margin(size);
     let em = (size.width.min(size.height) / 15).max(EM_MIN_PX);
     let height = em * 9 / 5;
@@ -278,7 +288,7 @@ fn marks(marks: &[(Icon, String)], is_beside_inset: bool, picture: &Picture, spr
         let words = text::clean(words);
         let wish = (text::width(&words) * em as f32) as u32 + em * 13 / 5;
         let place = Rect::new(margin as i32, top as i32, wish.min(size.width.saturating_sub(taken)), height);
-        let mut sprite = Sprite::new(place, picture);
+        let mut sprite = Sprite::new(place, under);
         let canvas = &mut sprite.canvas();
         canvas.paint(&panel(place, height as f32 / 3.0), GROUND, OPACITY);
         label(Some((*icon, WARN)), &words, em, place, false, canvas);

@@ -8,6 +8,7 @@ use proptest::prelude::*;
 
 mod gallery;
 mod overlays;
+mod panes;
 mod words;
 
 /// Sizes that screens have, from a small SPI panel on.

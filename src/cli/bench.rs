@@ -5,6 +5,7 @@
 //! tutorial that visavis grew out of pays for the same picture: zlib at level 9 over raw BGR.
 
 mod link;
+mod talk;
 mod voice;
 
 use crate::card::{self, Card, Manner, Overlay, Sheet};
@@ -99,6 +100,7 @@ pub fn measure(size: Size, bitrate_bps: u32, frames: usize) -> Result<Vec<Row>, 
     work.link(&mut rows)?;
     work.card(&mut rows);
     work.screen(&mut rows);
+    work.talk(&mut rows)?;
     work.tutorial(&mut rows)?;
     Ok(rows)
 }

@@ -123,7 +123,7 @@ pub struct Screen {
     /// Who decodes the far side's H.264.
     #[serde(with = "value")]
     pub decoder: CodecSpec,
-    /// Whether the display hardware converts and scales pictures, where it can.
+    /// Whether the display hardware converts and scales pictures, and lays over them what stands upon them, where it can.
     pub planes: bool,
     /// It goes dark when nothing was touched for so long and nothing goes on; zero: never.
     #[serde(deserialize_with = "time::<_, 0, 86_400_000>", serialize_with = "value::serialize")]

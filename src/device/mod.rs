@@ -42,7 +42,7 @@ pub use decoded::{DecodedFrame, HardwarePicture, Pixels};
 pub use fault::{Fault, FaultKind};
 pub use frame::FrameBuffer;
 
-use crate::media::{Period, Picture, Size, VideoFormat};
+use crate::media::{Pane, Period, Picture, Size, VideoFormat};
 use crate::ring::Lent;
 use crate::sys::poll::Wait;
 use crate::time::Instant;
@@ -87,9 +87,20 @@ pub trait VideoSink {
     /// A [`Fault`]; the sink is then to be dropped and opened anew.
     fn show(&mut self, picture: &Picture, now: Instant) -> Result<(), Fault>;
 
-    /// The same where the sink can show the decoder's own memory: it keeps the frame until another is seen in its place.
-    /// Else it gives it back, and it has to be copied for [`VideoSink::show`].
-    fn show_in_place(&mut self, frame: Lent<DecodedFrame>, _now: Instant) -> Result<(), Lent<DecodedFrame>> {
+    /// The size at which to draw what is to stand upon a frame, on a [`Pane`] for [`VideoSink::show_frame`]; `None` where it
+    /// has to be drawn into a copy of it.
+    fn pane_size(&self, _frame: &DecodedFrame) -> Option<Size> {
+        None
+    }
+
+    /// Starts to show a frame as it is, if the sink can: the decoder's own memory, which it keeps until another is seen in
+    /// its place, or any beneath a pane. Else it gives the frame back, and a copy of it is for [`VideoSink::show`].
+    fn show_frame(
+        &mut self,
+        frame: Lent<DecodedFrame>,
+        _pane: Option<&Pane>,
+        _now: Instant,
+    ) -> Result<(), Lent<DecodedFrame>> {
         Err(frame)
     }
 

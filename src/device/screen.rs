@@ -6,7 +6,7 @@ use super::null::NullScreen;
 use super::png::PngSink;
 use super::y4m_sink::{Y4mSink, Y4mTarget};
 use super::{DecodedFrame, Fault, FaultKind, VideoSink};
-use crate::media::{Picture, Size};
+use crate::media::{Pane, Picture, Size};
 use crate::ring::Lent;
 use crate::sys::poll::Wait;
 use crate::time::Instant;
@@ -158,8 +158,17 @@ impl VideoSink for Screen {
         to_sink!(self, sink => sink.show(picture, now))
     }
 
-    fn show_in_place(&mut self, frame: Lent<DecodedFrame>, now: Instant) -> Result<(), Lent<DecodedFrame>> {
-        to_sink!(self, sink => sink.show_in_place(frame, now))
+    fn pane_size(&self, frame: &DecodedFrame) -> Option<Size> {
+        to_sink!(self, sink => sink.pane_size(frame))
+    }
+
+    fn show_frame(
+        &mut self,
+        frame: Lent<DecodedFrame>,
+        pane: Option<&Pane>,
+        now: Instant,
+    ) -> Result<(), Lent<DecodedFrame>> {
+        to_sink!(self, sink => sink.show_frame(frame, pane, now))
     }
 
     fn finish(&mut self, now: Instant) -> Result<Option<Instant>, Fault> {

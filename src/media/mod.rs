@@ -6,13 +6,17 @@
 mod encoded;
 mod level;
 mod limit;
+mod pane;
 mod picture;
+mod rect;
 mod sound;
 
 pub use encoded::{EncodedFrame, VideoCodec};
 pub use level::Level;
 pub use limit::{Limit, Limits, Thinning};
+pub use pane::Pane;
 pub use picture::{ColourRange, FrameView, Picture, PixelFormat, Plane, Size, VideoFormat};
+pub use rect::Rect;
 pub use sound::{PERIOD, PERIOD_TIME, Period, SAMPLE_RATE_HZ, SOUND_BYTES_MAX, SoundPacket};
 
 #[cfg(test)]

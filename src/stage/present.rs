@@ -2,8 +2,9 @@
 //!
 //! **One picture is under way at a time, and the newest wins.** While one is, the next stays in the mailbox, where a newer
 //! one replaces it; so what is drawn is as new as it can be. A lease goes back as soon as the screen has its copy, or, where
-//! the screen reads the decoder's own memory, as soon as another picture is seen in its place. Late pictures after a stall are passed over ([`lateness`]). While the net loop has a card on the [`Board`], it is
-//! shown instead of pictures.
+//! the screen reads the decoder's own memory, as soon as another picture is seen in its place. Late pictures after a stall
+//! are passed over ([`lateness`]). While the net loop has a card on the [`Board`], it is shown instead of pictures. What
+//! stands upon a picture is laid over it by the screen, where it can, and else drawn into a copy ([`give`]).
 //!
 //! A screen that faults is opened again after a growing pause; pictures meanwhile are dropped, and the rest of the station
 //! goes on.
@@ -28,7 +29,7 @@ use crate::ring::{Lent, Receiver};
 use crate::sys::poll::{self, Wait};
 use crate::sys::{clock, wake::Wake};
 use crate::time::{Duration, Instant, earliest};
-use give::keep_snapshot;
+use give::{Own, keep_snapshot};
 use lateness::Lateness;
 use nix::poll::{PollFd, PollFlags};
 use std::io;
@@ -94,8 +95,7 @@ struct Present {
     is_asleep: bool,
     /// The overlay, painted.
     sheet: Sheet,
-    /// Our own picture, as it stands in the corner.
-    own: Option<Lent<Picture>>,
+    own: Own,
     is_card_due: bool,
     is_snapshot_wanted: bool,
     /// For cards, marked pictures, and copies of what the screen cannot read where it is.
@@ -124,7 +124,7 @@ impl Present {
             manner: Manner::default(),
             is_asleep: false,
             sheet: Sheet::default(),
-            own: None,
+            own: Own::default(),
             is_card_due: false,
             is_snapshot_wanted: false,
             scratch: None,
@@ -311,7 +311,6 @@ impl Present {
         }
         let size = frame.size();
         self.last = Some((size, frame.range()));
-        self.ports.board.note_picture(size);
         if screen.size().is_none() {
             self.ports.board.note_screen(size);
         }

@@ -4,7 +4,7 @@ use super::card::Card;
 use super::layout::ScanLayout;
 use crate::codec::convert::lay_out;
 use crate::device::blit::{Blit, PackedTarget, PixelLayout};
-use crate::media::{Picture, PixelFormat, Size, VideoFormat};
+use crate::media::{Pane, Picture, PixelFormat, Rect, Size, VideoFormat};
 use crate::sys::memory::Map;
 use drm::buffer::{Buffer as _, DrmFourcc};
 use drm::control::dumbbuffer::DumbBuffer;
@@ -31,7 +31,7 @@ pub struct Buffer {
 }
 
 impl Buffer {
-    /// A black RGB buffer, or a YUV one whose content is unspecified until it is drawn.
+    /// A black RGB buffer, a transparent one with alpha, or a YUV one whose content is unspecified until it is drawn.
     pub fn new(card: &Arc<Card>, size: Size, format: DrmFourcc) -> io::Result<Buffer> {
         // Planar formats are one tall plane of bytes to the kernel, which knows dumb buffers by bits a pixel only.
         let (rows, bits) = match format {
@@ -82,6 +82,16 @@ impl Buffer {
         }
         let (stride_bytes, size) = (self.stride_bytes, self.size);
         blit.packed(picture, &mut PackedTarget { data: self.map.bytes_mut(), stride_bytes, size, layout });
+    }
+
+    /// Makes one place the same as on a pane of this buffer's size.
+    pub fn copy(&mut self, pane: &Pane, place: Rect) {
+        debug_assert_eq!((pane.size(), self.format), (self.size, DrmFourcc::Argb8888), "it is made for the pane");
+        let first = place.top as usize * self.stride_bytes + place.left as usize * Pane::PIXEL_BYTES;
+        let rows = self.map.bytes_mut().get_mut(first..).unwrap_or_default().chunks_mut(self.stride_bytes);
+        for (out, row) in rows.zip(pane.rows(place)) {
+            out[..row.len()].copy_from_slice(row);
+        }
     }
 
     fn draw_yuv(&mut self, picture: &Picture) {

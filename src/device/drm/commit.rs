@@ -75,6 +75,13 @@ impl Properties {
         self.find(name).map(|(.., value)| *value)
     }
 
+    /// The present value of a property that is a range, and, if it may be set, the least and the greatest it can be.
+    pub fn range(&self, name: &str) -> Option<(u64, Option<(u64, u64)>)> {
+        let (_, info, value) = self.find(name)?;
+        let property::ValueType::UnsignedRange(least, greatest) = *info.value_type() else { return None };
+        Some((*value, info.mutable().then_some((least, greatest))))
+    }
+
     /// The object and the property, as [`Request::set`] takes them.
     pub fn id(&self, name: &'static str) -> io::Result<(u32, u32)> {
         let (_, info, _) = self.find(name).ok_or_else(|| io::Error::other(format!("the driver has no {name}")))?;
@@ -101,7 +108,15 @@ pub struct PlanePort {
     encoding: Option<(u32, u32, u64)>,
     /// COLOR_RANGE: limited, then full.
     ranges: Option<[(u32, u32, u64); 2]>,
+    /// `zpos`.
+    depth: Option<(u32, u32)>,
+    /// How what it shows covers what is beneath: colours are premultiplied, and the plane itself covers whole.
+    blend: Option<(u32, u32, u64)>,
+    alpha: Option<(u32, u32)>,
 }
+
+/// What DRM's `alpha` says of a plane that is not transparent as a whole.
+const OPAQUE: u64 = 0xffff;
 
 /// Where the values lie that change from flip to flip.
 #[derive(Clone, Copy, Debug)]
@@ -127,6 +142,9 @@ impl PlanePort {
             ids,
             crtc,
             encoding: properties.choice("COLOR_ENCODING", "ITU-R BT.601"),
+            depth: properties.id("zpos").ok(),
+            blend: properties.choice("pixel blend mode", "Pre-multiplied"),
+            alpha: properties.id("alpha").ok(),
             ranges: range("YCbCr limited").zip(range("YCbCr full")).map(|(limited, full)| [limited, full]),
         })
     }
@@ -157,6 +175,29 @@ impl PlanePort {
         PlaneSlots { framebuffer: slots[0], range }
     }
 
+    /// The same with a buffer that has an alpha channel, whose colours are multiplied by it.
+    pub fn put_premultiplied(
+        &self,
+        request: &mut Request,
+        framebuffer: framebuffer::Handle,
+        size: (u32, u32),
+        at: Rectangle,
+    ) -> PlaneSlots {
+        let slots = self.put(request, framebuffer, size, at);
+        let alpha = self.alpha.map(|(object, property)| (object, property, OPAQUE));
+        for (object, property, value) in self.blend.into_iter().chain(alpha) {
+            request.set(object, property, value);
+        }
+        slots
+    }
+
+    /// Moves the plane above those that have a smaller number, right after something was put on it.
+    pub fn lift(&self, request: &mut Request, depth: u64) {
+        if let Some((object, property)) = self.depth {
+            request.set(object, property, depth);
+        }
+    }
+
     /// Whether both are the same plane.
     pub fn is_same(&self, other: &PlanePort) -> bool {
         self.ids[0].0 == other.ids[0].0
@@ -171,9 +212,14 @@ impl PlanePort {
 }
 
 impl PlaneSlots {
+    /// Exchanges the buffer.
+    pub fn replace(self, request: &mut Request, framebuffer: framebuffer::Handle) {
+        request.change(self.framebuffer, u64::from(u32::from(framebuffer)));
+    }
+
     /// Exchanges the buffer, and says how its samples are to be read.
     pub fn exchange(self, request: &mut Request, framebuffer: framebuffer::Handle, is_full_range: bool) {
-        request.change(self.framebuffer, u64::from(u32::from(framebuffer)));
+        self.replace(request, framebuffer);
         if let Some((at, values)) = self.range {
             request.change(at, values[usize::from(is_full_range)]);
         }

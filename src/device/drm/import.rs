@@ -4,11 +4,12 @@
 //! of buffers.
 
 use super::card::Card;
+use super::lane::Lanes;
 use super::layout::ScanLayout;
-use super::output::{Lane, Output};
+use super::output::Output;
 use super::{Content, Drm, FLIP_TIMEOUT};
-use crate::device::{DecodedFrame, Pixels};
-use crate::media::ColourRange;
+use crate::device::{DecodedFrame, HardwarePicture, Pixels};
+use crate::media::{ColourRange, Pane};
 use crate::ring::{Lent, SLOTS_MAX};
 use crate::time::Instant;
 use drm::control::{Device as _, framebuffer};
@@ -49,7 +50,6 @@ struct Source<'fd> {
     index: usize,
     memory: BorrowedFd<'fd>,
     layout: ScanLayout,
-    range: ColourRange,
 }
 
 /// A set of a decoder's buffers, and the plane that it goes to.
@@ -57,7 +57,7 @@ struct Source<'fd> {
 pub struct Imports {
     set: u64,
     layout: ScanLayout,
-    lane: Lane,
+    lanes: Lanes,
     buffers: [Option<Import>; SLOTS_MAX],
 }
 
@@ -68,11 +68,11 @@ impl Imports {
     /// Where its memory cannot be imported.
     fn new(card: &Arc<Card>, output: &Output, lent: Source<'_>) -> io::Result<Option<Imports>> {
         let import = Import::new(card, lent.memory, lent.layout)?;
-        let lane = output.lane(lent.layout.fourcc, lent.layout.size, import.framebuffer);
-        Ok(lane.map(|lane| {
+        let lanes = output.lanes(lent.layout.fourcc, lent.layout.size, import.framebuffer);
+        Ok(lanes.map(|lanes| {
             let mut buffers = [const { None }; SLOTS_MAX];
             buffers[lent.index % SLOTS_MAX] = Some(import);
-            Imports { set: lent.set, layout: lent.layout, lane, buffers }
+            Imports { set: lent.set, layout: lent.layout, lanes, buffers }
         }))
     }
 
@@ -81,23 +81,23 @@ impl Imports {
         (self.set, self.layout) == (lent.set, lent.layout)
     }
 
-    /// Puts a buffer of the set on the screen at the next vblank, without waiting.
+    /// The framebuffer of a buffer of the set.
     ///
     /// # Errors
-    /// Where the driver takes it no more.
-    fn flip(&mut self, card: &Arc<Card>, output: &Output, lent: Source<'_>) -> io::Result<()> {
+    /// Where its memory cannot be imported.
+    fn framebuffer(&mut self, card: &Arc<Card>, lent: Source<'_>) -> io::Result<framebuffer::Handle> {
         let place = self.buffers.get_mut(lent.index).ok_or(Errno::EINVAL)?;
         let import = match place {
             Some(import) => import,
             None => place.insert(Import::new(card, lent.memory, lent.layout)?),
         };
-        output.flip_to(&mut self.lane, import.framebuffer, lent.range)
+        Ok(import.framebuffer)
     }
 }
 
 impl Drm {
-    /// Has the display hardware read a decoder's buffer, which lies as `layout` says, where it is. Gives the frame back
-    /// where it cannot.
+    /// Has the display hardware read a decoder's buffer, which lies as `layout` says, where it is, beneath `pane`. Gives the
+    /// frame back where it cannot.
     ///
     /// # Errors
     /// The frame, unshown.
@@ -105,44 +105,67 @@ impl Drm {
         &mut self,
         frame: Lent<DecodedFrame>,
         layout: ScanLayout,
+        pane: Option<&Pane>,
         now: Instant,
     ) -> Result<(), Lent<DecodedFrame>> {
-        match self.try_scan_out(&frame, layout) {
+        let (framebuffer, range) = match self.import(&frame, layout) {
+            Ok(Some(imported)) => imported,
+            Ok(None) => return Err(frame),
+            Err(error) => return Err(self.leave_in_place(error, frame)),
+        };
+        if !self.glaze(layout.size, pane) {
+            return Err(frame);
+        }
+        let Some(imports) = &mut self.imports else { return Err(frame) };
+        let glass = self.glass.as_ref().filter(|_| pane.is_some());
+        match self.output.flip_to(&mut imports.lanes, framebuffer, range, glass) {
             Ok(true) => {
                 self.queued = Some((Content::InPlace { _held: frame }, now + FLIP_TIMEOUT));
-                return Ok(());
+                Ok(())
             }
-            Ok(false) => {}
-            Err(error) => {
-                tracing::warn!(
-                    "{}: a decoder's picture cannot be shown where it lies: {error}; it is copied",
-                    self.name
-                );
-                self.is_in_place = false;
+            Ok(false) => {
+                self.glass_refused = Some(layout.size);
+                Err(frame)
             }
+            Err(error) if pane.is_some() => {
+                self.shatter(&error);
+                Err(frame)
+            }
+            Err(error) => Err(self.leave_in_place(error, frame)),
         }
-        Err(frame)
     }
 
-    /// False where no plane takes such a buffer.
-    fn try_scan_out(&mut self, frame: &Lent<DecodedFrame>, layout: ScanLayout) -> io::Result<bool> {
-        let Pixels::Hardware(picture) = &frame.pixels else { return Ok(false) };
-        let Some(memory) = picture.exported().filter(|_| self.is_in_place) else { return Ok(false) };
-        if self.set_refused == Some(picture.set) {
-            return Ok(false);
-        }
+    fn leave_in_place(&mut self, error: io::Error, frame: Lent<DecodedFrame>) -> Lent<DecodedFrame> {
+        let name = &self.name;
+        tracing::warn!("{name}: a decoder's picture cannot be shown where it lies: {error}; it is copied");
+        self.is_in_place = false;
+        frame
+    }
+
+    /// Whether nothing is known against a decoder's picture being read where it is.
+    pub(super) fn may_scan_out(&self, picture: &HardwarePicture) -> bool {
+        self.is_in_place && picture.exported().is_some() && self.set_refused != Some(picture.set)
+    }
+
+    /// The framebuffer of a decoder's buffer, and its levels. `None` where no plane takes it.
+    fn import(
+        &mut self,
+        frame: &Lent<DecodedFrame>,
+        layout: ScanLayout,
+    ) -> io::Result<Option<(framebuffer::Handle, ColourRange)>> {
+        let Pixels::Hardware(picture) = &frame.pixels else { return Ok(None) };
+        let Some(memory) = picture.exported().filter(|_| self.may_scan_out(picture)) else { return Ok(None) };
         let range = picture.buffer.range;
-        let lent = Source { set: picture.set, index: frame.index(), memory, layout, range };
+        let lent = Source { set: picture.set, index: frame.index(), memory, layout };
         if !self.imports.as_ref().is_some_and(|imports| imports.has(&lent)) {
             let imports = Imports::new(&self.card, &self.output, lent)?;
             if imports.is_none() {
                 self.set_refused = Some(picture.set);
             }
-            self.retired.1 = self.retired.1.take().or(core::mem::replace(&mut self.imports, imports));
+            let before = core::mem::replace(&mut self.imports, imports);
+            self.retired.imports = self.retired.imports.take().or(before);
         }
-        match &mut self.imports {
-            Some(imports) => imports.flip(&self.card, &self.output, lent).map(|()| true),
-            None => Ok(false),
-        }
+        let Some(imports) = &mut self.imports else { return Ok(None) };
+        imports.framebuffer(&self.card, lent).map(|framebuffer| Some((framebuffer, range)))
     }
 }

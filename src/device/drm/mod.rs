@@ -8,13 +8,18 @@
 //! plane takes a picture's format, but the picture is in memory of ours, the buffer is a copy of it and the plane scales
 //! it; else it is scaled and converted on the way. What a plane takes, the driver is asked before (a commit that only
 //! tests); where it takes a picture and then fails to show it, the next way is taken for the same picture, and for as long
-//! as the screen is open. The drop puts the console's state back, also when a panic unwinds through its owner.
+//! as the screen is open. What stands upon a picture goes to a plane in front of it, where there is one that has an alpha
+//! channel, in buffers of its own ([`glass`]); one commit flips both. Where there is none, it is drawn into the picture by
+//! whoever has it shown. The drop puts the console's state back, also when a panic unwinds through its owner.
 
 mod buffer;
 mod card;
 mod commit;
+mod depth;
 mod event;
+mod glass;
 mod import;
+mod lane;
 mod layout;
 mod list;
 mod output;
@@ -29,15 +34,17 @@ use super::blit::Blit;
 use super::console::Console;
 use super::holders::held_by;
 use super::{DecodedFrame, Fault, FaultKind, Pixels, VideoSink};
-use crate::media::{Picture, Size};
+use crate::media::{Pane, Picture, Size};
 use crate::ring::Lent;
 use crate::sys::poll::Wait;
 use crate::time::{Duration, Instant, earliest};
 use card::Card;
+use glass::Glass;
 use import::Imports;
 use nix::errno::Errno;
 use nix::poll::PollFlags;
 use output::{Kind, Layout, Output};
+use planes::Planes;
 use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
@@ -57,7 +64,7 @@ const FLIP_TIMEOUT: Duration = Duration::from_secs(4);
 pub struct Options {
     /// Atomic commits; else the legacy calls.
     pub is_atomic: bool,
-    /// Planes for the decoder's own formats, and its own buffers on them.
+    /// Planes for the decoder's own formats, its own buffers on them, and what stands upon pictures on another.
     pub is_yuv: bool,
     /// RGB565, even where the driver does not ask for it.
     pub is_16_bit: bool,
@@ -78,6 +85,14 @@ enum Content {
     InPlace { _held: Lent<DecodedFrame> },
 }
 
+/// What was before, of which one buffer a plane is on the screen until the next flip is done.
+#[derive(Debug, Default)]
+struct Retired {
+    layout: Option<Layout>,
+    imports: Option<Imports>,
+    glass: Option<Glass>,
+}
+
 /// A lit screen. Fields drop in order: first the state is put back, then the buffers go, then the card.
 #[derive(Debug)]
 pub struct Drm {
@@ -85,19 +100,24 @@ pub struct Drm {
     layout: Layout,
     /// The decoder's buffers, since a plane takes them.
     imports: Option<Imports>,
-    /// What was before, one of whose buffers is on the screen until the next flip is done.
-    retired: (Option<Layout>, Option<Imports>),
+    /// What is laid over pictures, since a plane in front of theirs takes it.
+    glass: Option<Glass>,
+    retired: Retired,
     card: Arc<Card>,
     name: String,
     on_screen: Option<Content>,
     /// What is under way, and when its flip is given up.
     queued: Option<(Content, Instant)>,
-    /// Whether pictures in the decoder's formats, and in its buffers, go to planes; until a driver fails to.
+    /// Whether pictures in the decoder's formats, and in its buffers, go to planes, and what stands upon them to another;
+    /// until a driver fails to.
     is_yuv: bool,
     is_in_place: bool,
-    /// A picture size, and a set of a decoder's buffers, that no plane took: not asked about again and again.
+    is_glazed: bool,
+    /// A picture size, a set of a decoder's buffers, and a picture size beneath glass, that no plane took: not asked about
+    /// again and again.
     yuv_refused: Option<Size>,
     set_refused: Option<u64>,
+    glass_refused: Option<Size>,
     is_monotonic: bool,
     blit: Blit,
     /// `/sys/class/drm/…/status` of the connector.
@@ -127,11 +147,13 @@ impl Drm {
             Output::light(&pick, options).map_err(|error| Fault::new(&name, "set the screen's mode", error))?;
         tracing::info!("{name}: {}", output.describe());
         let status = format!("/sys/class/drm/{}-{}/status", pick.card.name, pick.connector_name);
+        let is_glazed = output.planes().is_some_and(Planes::has_panes);
         Ok(Drm {
             output,
             layout,
             imports: None,
-            retired: (None, None),
+            glass: None,
+            retired: Retired::default(),
             is_monotonic: pick.card.is_monotonic(),
             card: pick.card,
             name,
@@ -139,8 +161,10 @@ impl Drm {
             queued: None,
             is_yuv: options.is_yuv,
             is_in_place: options.is_yuv,
+            is_glazed,
             yuv_refused: None,
             set_refused: None,
+            glass_refused: None,
             blit: Blit::default(),
             status: File::open(status).ok(),
             look_at: now + LOOK_EVERY,
@@ -174,14 +198,15 @@ impl Drm {
 
     fn replace(&mut self, layout: Layout) {
         // Only the first can be on the screen.
-        self.retired.0.get_or_insert(core::mem::replace(&mut self.layout, layout));
+        self.retired.layout.get_or_insert(core::mem::replace(&mut self.layout, layout));
         if matches!(self.on_screen, Some(Content::Drawn(_))) {
             self.on_screen = None;
         }
     }
 
-    /// Draws a picture into a buffer that is not on the screen, and has it flipped to.
-    fn draw(&mut self, picture: &Picture, now: Instant) -> Result<(), Fault> {
+    /// Draws a picture into a buffer that is not on the screen, and has it flipped to, beneath the glass or by itself. False
+    /// where it cannot be shown beneath it.
+    fn draw(&mut self, picture: &Picture, is_glazed: bool, now: Instant) -> Result<bool, Fault> {
         self.arrange(picture.size()).map_err(|error| self.fault("make buffers for the picture", error))?;
         // The next in turn: never the one on the screen, and the one before that only where there are but two.
         let buffer = match self.on_screen {
@@ -189,10 +214,67 @@ impl Drm {
             _ => 0,
         };
         self.layout.buffers[buffer].draw(picture, &mut self.blit);
-        let flip = self.output.flip(&mut self.layout, buffer, picture.range);
-        flip.map_err(|error| self.fault("flip to the picture", error))?;
-        self.queued = Some((Content::Drawn(buffer), now + FLIP_TIMEOUT));
-        Ok(())
+        let glass = self.glass.as_ref().filter(|_| is_glazed);
+        let flip = self.output.flip(&mut self.layout, buffer, picture.range, glass);
+        let is_shown = flip.map_err(|error| self.fault("flip to the picture", error))?;
+        if is_shown {
+            self.queued = Some((Content::Drawn(buffer), now + FLIP_TIMEOUT));
+        }
+        Ok(is_shown)
+    }
+
+    /// Shows a picture of our own beneath a pane.
+    fn show_beneath(&mut self, frame: Lent<DecodedFrame>, pane: &Pane, now: Instant) -> Result<(), Lent<DecodedFrame>> {
+        let Some(picture) = frame.own() else { return Err(frame) };
+        if !self.glaze(picture.size(), Some(pane)) {
+            return Err(frame);
+        }
+        match self.draw(picture, true, now) {
+            Ok(true) => return Ok(()),
+            Ok(false) => self.glass_refused = Some(frame.size()),
+            // Whoever shows the copy will meet it again.
+            Err(fault) if fault.kind == FaultKind::Absent => {}
+            Err(fault) => self.shatter(&fault),
+        }
+        Err(frame)
+    }
+
+    /// The size of what may be laid over a picture of a size; `None` where nothing can be.
+    pub fn glass_size(&self, picture: Size) -> Option<Size> {
+        let [.., width, height] = self.output.place(picture);
+        (self.is_glazed && self.glass_refused != Some(picture)).then_some(Size::new(width, height))
+    }
+
+    /// Brings a pane, if there is one, onto the glass over a picture of a size. False where it cannot be there.
+    fn glaze(&mut self, picture: Size, pane: Option<&Pane>) -> bool {
+        let Some(pane) = pane else { return true };
+        if self.glass_size(picture) != Some(pane.size()) {
+            return false;
+        }
+        let at = self.output.place(picture);
+        if self.glass.as_ref().is_none_or(|glass| glass.at != at) {
+            match Glass::new(&self.card, at) {
+                Ok(glass) => {
+                    let before = self.glass.replace(glass);
+                    self.retired.glass = self.retired.glass.take().or(before);
+                }
+                Err(error) => {
+                    self.shatter(&error);
+                    return false;
+                }
+            }
+        }
+        if let Some(glass) = &mut self.glass {
+            glass.draw(pane);
+        }
+        true
+    }
+
+    /// From now on nothing is laid over pictures.
+    fn shatter(&mut self, why: &dyn core::fmt::Display) {
+        let name = &self.name;
+        tracing::warn!("{name}: nothing can be laid over a picture any more: {why}; it is drawn into it");
+        self.is_glazed = false;
     }
 
     /// What an errno means here differs from what it means when a device is opened.
@@ -247,22 +329,38 @@ impl VideoSink for Drm {
     }
 
     fn show(&mut self, picture: &Picture, now: Instant) -> Result<(), Fault> {
-        let drawn = self.draw(picture, now);
-        match drawn {
+        let drawn = self.draw(picture, false, now);
+        let drawn = match drawn {
             Err(fault) if self.is_yuv() && fault.kind != FaultKind::Absent => {
                 tracing::warn!("{fault}; pictures are converted by the processor from now on");
                 self.is_yuv = false;
-                self.draw(picture, now)
+                self.draw(picture, false, now)
             }
             drawn => drawn,
+        };
+        drawn.map(drop)
+    }
+
+    fn pane_size(&self, frame: &DecodedFrame) -> Option<Size> {
+        match &frame.pixels {
+            Pixels::Hardware(picture) if !self.may_scan_out(picture) => None,
+            _ => self.glass_size(frame.size()),
         }
     }
 
-    fn show_in_place(&mut self, frame: Lent<DecodedFrame>, now: Instant) -> Result<(), Lent<DecodedFrame>> {
-        let Pixels::Hardware(picture) = &frame.pixels else { return Err(frame) };
-        match ScanLayout::of(picture) {
-            Some(layout) => self.scan_out(frame, layout, now),
-            None => Err(frame),
+    fn show_frame(
+        &mut self,
+        frame: Lent<DecodedFrame>,
+        pane: Option<&Pane>,
+        now: Instant,
+    ) -> Result<(), Lent<DecodedFrame>> {
+        match (&frame.pixels, pane) {
+            (Pixels::Hardware(picture), _) => match ScanLayout::of(picture) {
+                Some(layout) => self.scan_out(frame, layout, pane, now),
+                None => Err(frame),
+            },
+            (Pixels::Own(_), Some(pane)) => self.show_beneath(frame, pane, now),
+            (Pixels::Own(_), None) => Err(frame),
         }
     }
 
@@ -282,7 +380,7 @@ impl VideoSink for Drm {
         };
         // What was on the screen is not read any more: a decoder has its buffer back.
         self.on_screen = self.queued.take().map(|(content, _)| content);
-        self.retired = (None, None);
+        self.retired = Retired::default();
         if matches!(self.on_screen, Some(Content::Drawn(_))) && !self.is_in_place {
             self.imports = None;
         }

@@ -3,7 +3,9 @@
 use super::Options;
 use super::buffer::{Buffer, YUV_FORMATS};
 use super::card::Card;
-use super::commit::{PlanePort, PlaneSlots, Properties, Rectangle, Request};
+use super::commit::{PlanePort, Properties, Rectangle, Request};
+use super::glass::Glass;
+use super::lane::{Lane, Lanes, Scan};
 use super::pick::Pick;
 use super::planes::Planes;
 use crate::media::{ColourRange, Size};
@@ -53,14 +55,7 @@ pub struct Layout {
     /// The buffers.
     pub buffers: Vec<Buffer>,
     /// `None` for a legacy driver.
-    lane: Option<Lane>,
-}
-
-/// The whole of the CRTC's planes with one buffer on them, which is exchanged from flip to flip.
-#[derive(Debug)]
-pub struct Lane {
-    request: Request,
-    slots: PlaneSlots,
+    lanes: Option<Lanes>,
 }
 
 impl Output {
@@ -112,24 +107,27 @@ impl Output {
         })
     }
 
-    fn whole(&self) -> Rectangle {
-        [0, 0, self.screen.width, self.screen.height]
+    /// The planes, where the driver is an atomic one.
+    pub fn planes(&self) -> Option<&Planes> {
+        self.planes.as_ref()
     }
 
-    fn put_whole(&self, port: &PlanePort, request: &mut Request, buffer: &Buffer) -> PlaneSlots {
-        port.put(request, buffer.framebuffer(), (self.screen.width, self.screen.height), self.whole())
+    /// Where a picture of a size lies on the screen.
+    pub fn place(&self, size: Size) -> Rectangle {
+        let (left, top, shown) = size.fit(self.screen);
+        [left, top, shown.width, shown.height]
+    }
+
+    fn whole(&self, framebuffer: framebuffer::Handle) -> Scan {
+        let at = [0, 0, self.screen.width, self.screen.height];
+        Scan { format: self.rgb, size: self.screen, at, framebuffer }
     }
 
     fn rgb_layout(&self, kind: Kind, buffers: Vec<Buffer>) -> Layout {
-        let lane = self.planes.as_ref().map(|planes| {
-            let mut request = Request::default();
-            let slots = self.put_whole(planes.primary(), &mut request, &buffers[0]);
-            for overlay in planes.overlays() {
-                overlay.clear(&mut request);
-            }
-            Lane { request, slots }
-        });
-        Layout { kind, buffers, lane }
+        let scan = self.whole(buffers[0].framebuffer());
+        let lane = |planes: &Planes| Lane::new(planes, (planes.primary(), scan, None), None, None);
+        let lanes = self.planes.as_ref().map(|planes| Lanes::new(scan, lane(planes)));
+        Layout { kind, buffers, lanes }
     }
 
     /// Buffers of the screen's size. Two will do where memory for scan-out is short.
@@ -144,11 +142,11 @@ impl Output {
     pub fn yuv(&self, size: Size) -> Option<Layout> {
         YUV_FORMATS.into_iter().filter(|format| self.takes(*format)).find_map(|format| {
             let mut buffers = vec![Buffer::new(&self.card, size, format).ok()?];
-            let lane = self.lane(format, size, buffers[0].framebuffer())?;
+            let lanes = self.lanes(format, size, buffers[0].framebuffer())?;
             while buffers.len() < BUFFERS {
                 buffers.push(Buffer::new(&self.card, size, format).ok()?);
             }
-            Some(Layout { kind: Kind::Yuv(size), buffers, lane: Some(lane) })
+            Some(Layout { kind: Kind::Yuv(size), buffers, lanes: Some(lanes) })
         })
     }
 
@@ -156,40 +154,9 @@ impl Output {
         self.planes.as_ref().is_some_and(|planes| planes.for_format(format).next().is_some())
     }
 
-    /// The first plane that the driver agrees to put a framebuffer of this format and size on, scaled to the screen;
-    /// `None` where it agrees to none.
-    pub fn lane(&self, format: DrmFourcc, size: Size, framebuffer: framebuffer::Handle) -> Option<Lane> {
-        let planes = self.planes.as_ref()?;
-        // Samples at 4:2:0 come in twos; an odd picture would have half a sample that drivers treat differently.
-        if size.pixels() == 0 || !size.width.is_multiple_of(2) || !size.height.is_multiple_of(2) {
-            return None;
-        }
-        planes.for_format(format).find_map(|port| {
-            let lane = self.lane_on(planes, port, size, framebuffer).ok()?;
-            lane.request.clone().commit(&self.card, AtomicCommitFlags::TEST_ONLY).ok()?;
-            tracing::debug!("{size} goes to a plane as {format}");
-            Some(lane)
-        })
-    }
-
-    fn lane_on(
-        &self,
-        planes: &Planes,
-        port: &PlanePort,
-        size: Size,
-        framebuffer: framebuffer::Handle,
-    ) -> io::Result<Lane> {
-        let mut request = Request::default();
-        if !port.is_same(planes.primary()) {
-            self.put_whole(planes.primary(), &mut request, self.backdrop()?);
-        }
-        let (left, top, shown) = size.fit(self.screen);
-        let at = [left, top, shown.width, shown.height];
-        let slots = port.put(&mut request, framebuffer, (size.width, size.height), at);
-        for overlay in planes.overlays().filter(|overlay| !overlay.is_same(port)) {
-            overlay.clear(&mut request);
-        }
-        Ok(Lane { request, slots })
+    /// What fills the primary plane where `port` is another.
+    pub fn behind(&self, planes: &Planes, port: &PlanePort) -> io::Result<Option<Scan>> {
+        if port.is_same(planes.primary()) { Ok(None) } else { Ok(Some(self.whole(self.backdrop()?.framebuffer()))) }
     }
 
     fn backdrop(&self) -> io::Result<&Buffer> {
@@ -201,8 +168,8 @@ impl Output {
 
     /// Sets the mode, waiting until it is on.
     fn set_mode(&mut self, layout: &Layout) -> io::Result<()> {
-        if let Some(lane) = &layout.lane {
-            if self.set_mode_atomic(lane.request.clone()).is_ok() {
+        if let Some(lanes) = &layout.lanes {
+            if self.set_mode_atomic(lanes.plain().request()).is_ok() {
                 return Ok(());
             }
             // Some old drivers list the properties and refuse the commit: the legacy call is still there.
@@ -230,19 +197,45 @@ impl Output {
         done
     }
 
-    /// Puts a buffer on the screen at the next vblank, without waiting; an event follows.
-    pub fn flip(&self, layout: &mut Layout, buffer: usize, range: ColourRange) -> io::Result<()> {
+    /// Gives a request to the driver.
+    pub fn commit(&self, request: &mut Request, flags: AtomicCommitFlags) -> io::Result<()> {
+        request.commit(&self.card, flags)
+    }
+
+    /// Puts a buffer on the screen at the next vblank, beneath glass or by itself, without waiting; an event follows. False
+    /// where it cannot be shown beneath glass.
+    ///
+    /// # Errors
+    /// What the driver says.
+    pub fn flip(
+        &self,
+        layout: &mut Layout,
+        buffer: usize,
+        range: ColourRange,
+        glass: Option<&Glass>,
+    ) -> io::Result<bool> {
         let framebuffer = layout.buffers[buffer].framebuffer();
-        match (&mut layout.lane, &self.planes) {
-            (Some(lane), Some(_)) => self.flip_to(lane, framebuffer, range),
-            _ => self.card.page_flip(self.crtc, framebuffer, PageFlipFlags::EVENT, None),
+        match (&mut layout.lanes, &self.planes) {
+            (Some(lanes), Some(_)) => self.flip_to(lanes, framebuffer, range, glass),
+            _ if glass.is_some() => Ok(false),
+            _ => self.card.page_flip(self.crtc, framebuffer, PageFlipFlags::EVENT, None).map(|()| true),
         }
     }
 
-    /// The same for any framebuffer like the one that the lane was made for.
-    pub fn flip_to(&self, lane: &mut Lane, framebuffer: framebuffer::Handle, range: ColourRange) -> io::Result<()> {
-        lane.slots.exchange(&mut lane.request, framebuffer, range == ColourRange::Full);
-        lane.request.commit(&self.card, AtomicCommitFlags::NONBLOCK | AtomicCommitFlags::PAGE_FLIP_EVENT)
+    /// The same for any framebuffer like the one that the lanes were made for.
+    ///
+    /// # Errors
+    /// What the driver says.
+    pub fn flip_to(
+        &self,
+        lanes: &mut Lanes,
+        framebuffer: framebuffer::Handle,
+        range: ColourRange,
+        glass: Option<&Glass>,
+    ) -> io::Result<bool> {
+        let Some(lane) = lanes.pick(self, glass) else { return Ok(false) };
+        let request = lane.load(framebuffer, range, glass);
+        self.commit(request, AtomicCommitFlags::NONBLOCK | AtomicCommitFlags::PAGE_FLIP_EVENT).map(|()| true)
     }
 }
 

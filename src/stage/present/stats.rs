@@ -13,6 +13,8 @@ pub struct PresentStats {
     pub given: Counter,
     /// Of these, pictures that it reads where the hardware decoded them.
     pub in_place: Counter,
+    /// Pictures that it laid over by itself what stands upon them.
+    pub overlaid: Counter,
     /// Of those given, those that it has shown.
     pub finished: Counter,
     /// Pictures that were seen.
