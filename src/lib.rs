@@ -34,7 +34,7 @@
 //! | [`codec`] | `h264`, `mjpeg`, `deflate`, `opus`, pixel conversion and scaling | media, time |
 //! | [`voice`] | echo, noise and level; jitter buffer, concealment, drift, tones, volume; how long a voice takes | codec, media, time |
 //! | [`card`] | what the station itself draws on its screen | media |
-//! | [`wire`] | the bytes: datagram header, fragments, sound packets, control messages | media, time |
+//! | [`wire`] | the bytes: datagram header, fragments and parities, sound packets, control messages | media, time |
 //! | [`link`] | one peer: session, rate, loss repair, frame assembly, control channel, clock offset | wire, media, time, stats, identity |
 //! | [`identity`] | keys, one-time codes, pairing, the address book | time |
 //! | [`journal`] | calls, door releases and refusals on disk, with still pictures | identity, codec, media |

@@ -1,6 +1,6 @@
 //! The items of a payload, their kinds and their bodies.
 
-use super::{Ranges, Reader, U16s, VideoFragment, Writer};
+use super::{Parity, Ranges, Reader, U16s, VideoFragment, Writer};
 use crate::media::SOUND_BYTES_MAX;
 
 /// Kinds as they stand on the wire. A number is never given a second meaning.
@@ -15,6 +15,7 @@ mod kind {
     pub const PING: u8 = 8;
     pub const PONG: u8 = 9;
     pub const TAIL_PROBE: u8 = 10;
+    pub const PARITY: u8 = 11;
 }
 
 /// One item. Sequence numbers, frame numbers and 32-bit times are modulo 2³².
@@ -40,6 +41,8 @@ pub enum Item<'a> {
     Pong(Pong),
     /// The sequence that the next new video fragment will have: all before it were sent.
     TailProbe(u32),
+    /// Stands in for a lost part of an encoded frame.
+    Parity(Parity<'a>),
     /// A kind that this version does not know; stepped over.
     Unknown(u8),
 }
@@ -168,6 +171,7 @@ impl<'a> Item<'a> {
                 Item::Pong(Pong { id: r.u32()?, ping_sent_us: r.u64()?, ping_received_us: r.u64()?, sent_us: r.u64()? })
             }
             kind::TAIL_PROBE => Item::TailProbe(r.u32()?),
+            kind::PARITY => Item::Parity(Parity::parse(body)?),
             other => Item::Unknown(other),
         })
     }
@@ -185,6 +189,7 @@ impl<'a> Item<'a> {
             Item::Ping(_) => kind::PING,
             Item::Pong(_) => kind::PONG,
             Item::TailProbe(_) => kind::TAIL_PROBE,
+            Item::Parity(_) => kind::PARITY,
             Item::Unknown(kind) => *kind,
         }
     }
@@ -228,6 +233,7 @@ impl<'a> Item<'a> {
                 w.u64(pong.sent_us);
             }
             Item::TailProbe(video_end) => w.u32(*video_end),
+            Item::Parity(parity) => parity.write(w),
             Item::Unknown(_) => {}
         }
     }

@@ -11,6 +11,7 @@ mod call;
 mod control;
 mod item;
 mod lists;
+mod parity;
 #[cfg(test)]
 mod tests;
 mod video;
@@ -22,6 +23,7 @@ pub use control::{
 };
 pub use item::{ControlAck, ControlSegment, Feedback, Item, KeyFrameRequest, Ping, Pong, Sound};
 pub use lists::{Range, Ranges, U16s};
+pub use parity::{PARITY_HEADER_BYTES, Parity};
 pub use video::{VIDEO_HEADER_BYTES, VideoFragment, codec_from_byte, codec_to_byte};
 
 /// Bytes before the first item: the sender's epoch.

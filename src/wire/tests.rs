@@ -41,6 +41,7 @@ fn a_video_fragment_has_these_bytes() {
         codec: VideoCodec::Deflate,
         key: true,
         repeat: true,
+        parity: true,
         piece_ends: U16s::build([2, 3], &mut scratch),
         data: &[0xaa, 0xbb, 0xcc, 0xdd],
     };
@@ -49,10 +50,35 @@ fn a_video_fragment_has_these_bytes() {
         4, 3, 2, 1, 5, 0, 0, 0, 0x98, 0xba, 0xdc, 0xfe, // sequence, frame, captured
         0xa0, 0x0f, 0, 0, 0x4c, 4, 0, 0, // length, offset
         1, 0, 4, 0, 0x80, 2, 0xe0, 1, // index, count, width, height
-        3, 2, 2, 2, 0, 3, 0, // flags, codec, piece ends
+        7, 2, 2, 2, 0, 3, 0, // flags, codec, piece ends
         0xaa, 0xbb, 0xcc, 0xdd,
     ];
     golden(&Item::Video(fragment), &bytes);
+}
+
+#[test]
+fn a_parity_has_these_bytes() {
+    let parity = Parity {
+        first: 0x0102_0304,
+        frame: 5,
+        captured_us: 0xfedc_ba98,
+        length: 4_000,
+        count: 4,
+        row: 3,
+        size: Some(Size::new(640, 480)),
+        codec: VideoCodec::Deflate,
+        key: true,
+        shard: &[0xaa, 0xbb, 0xcc],
+    };
+    let bytes = [
+        11, 28, 0, // kind, length
+        4, 3, 2, 1, 5, 0, 0, 0, 0x98, 0xba, 0xdc, 0xfe, // first, frame, captured
+        0xa0, 0x0f, 0, 0, 4, 0, 3, // length, count, row
+        0x80, 2, 0xe0, 1, // width, height
+        1, 2, // flags, codec
+        0xaa, 0xbb, 0xcc,
+    ];
+    golden(&Item::Parity(parity), &bytes);
 }
 
 #[test]
@@ -234,6 +260,7 @@ fn a_fragment_that_contradicts_itself_is_malformed() {
         codec: VideoCodec::H264,
         key: false,
         repeat: false,
+        parity: false,
         piece_ends: U16s::EMPTY,
         data: &[0; 4],
     };
@@ -282,7 +309,7 @@ proptest! {
     fn fragments_and_sound_come_back_as_they_went(
         words in proptest::array::uniform3(any::<u32>()), data in vec(any::<u8>(), 1..1_000), offset in 0u32..1 << 21,
         index in 0u16..100, more in 1u16..100, ends in proptest::collection::btree_set(1u16..1_000, 0..30),
-        key: bool, repeat: bool, codec in 0u8..3, sides in proptest::option::of((1u32..65_536, 1u32..65_536)),
+        key: bool, repeat: bool, parity: bool, codec in 0u8..3, sides in proptest::option::of((1u32..65_536, 1u32..65_536)),
         sound in vec(any::<u8>(), 0..SOUND_BYTES_MAX + 1),
     ) {
         let mut scratch = [0; 64];
@@ -290,11 +317,15 @@ proptest! {
         let fragment = VideoFragment {
             sequence: words[0], frame: words[1], captured_us: words[2],
             length: offset + data.len() as u32 + u32::from(more), offset, index, count: index + more,
-            size: sides.map(|(w, h)| Size::new(w, h)), codec: codec_from_byte(codec).unwrap(), key, repeat,
+            size: sides.map(|(w, h)| Size::new(w, h)), codec: codec_from_byte(codec).unwrap(), key, repeat, parity,
             piece_ends: U16s::build(within, &mut scratch), data: &data,
         };
+        let parity = Parity {
+            first: words[2], frame: words[0], captured_us: words[1], length: offset, count: more, row: index as u8,
+            size: fragment.size, codec: fragment.codec, key, shard: &data,
+        };
         let sound = Sound { sequence: words[2], captured_us: words[0], video_end: words[1], data: &sound };
-        for item in [Item::Video(fragment), Item::Sound(sound)] {
+        for item in [Item::Video(fragment), Item::Parity(parity), Item::Sound(sound)] {
             let payload = written(&item);
             prop_assert_eq!(Payload::parse(&payload).unwrap().items().collect::<Vec<_>>(), [Ok(item)]);
         }

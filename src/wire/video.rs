@@ -10,6 +10,8 @@ pub const VIDEO_HEADER_BYTES: usize = 31;
 const FLAG_KEY: u8 = 1;
 /// The fragment was sent before, and is sent again on request.
 const FLAG_REPEAT: u8 = 2;
+/// Parities follow the last fragment of the frame.
+const FLAG_PARITY: u8 = 4;
 
 /// A run of bytes of one encoded frame, with all that is said of the frame, so that any fragment may come first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +38,8 @@ pub struct VideoFragment<'a> {
     pub key: bool,
     /// Whether this fragment was sent before.
     pub repeat: bool,
+    /// Whether parities follow the frame's last fragment.
+    pub parity: bool,
     /// Where pieces end within `data`: offsets from the start of `data`, rising, at most its length.
     pub piece_ends: U16s<'a>,
     /// The bytes.
@@ -57,7 +61,7 @@ impl<'a> VideoFragment<'a> {
             return None;
         }
         let size = (width != 0 && height != 0).then(|| Size::new(width.into(), height.into()));
-        let (key, repeat) = (flags & FLAG_KEY != 0, flags & FLAG_REPEAT != 0);
+        let [key, repeat, parity] = [FLAG_KEY, FLAG_REPEAT, FLAG_PARITY].map(|flag| flags & flag != 0);
         Some(VideoFragment {
             sequence,
             frame,
@@ -70,6 +74,7 @@ impl<'a> VideoFragment<'a> {
             codec,
             key,
             repeat,
+            parity,
             piece_ends,
             data,
         })
@@ -87,7 +92,8 @@ impl<'a> VideoFragment<'a> {
         let side = |pixels: u32| u16::try_from(pixels).unwrap_or(0);
         w.u16(self.size.map_or(0, |s| side(s.width)));
         w.u16(self.size.map_or(0, |s| side(s.height)));
-        w.u8(if self.key { FLAG_KEY } else { 0 } | if self.repeat { FLAG_REPEAT } else { 0 });
+        let flags = [(self.key, FLAG_KEY), (self.repeat, FLAG_REPEAT), (self.parity, FLAG_PARITY)];
+        w.u8(flags.into_iter().filter(|(is_set, _)| *is_set).fold(0, |flags, (_, flag)| flags | flag));
         w.u8(codec_to_byte(self.codec));
         let pieces = u8::try_from(self.piece_ends.len()).unwrap_or(u8::MAX);
         w.u8(pieces);

@@ -8,11 +8,14 @@
 //! process slept, or a queue stood somewhere, and a fresh key frame is a round trip away. Only where the key frame that
 //! was asked for is itself that old, the path is to blame, and the allowance follows it.
 
+use super::Counts;
+use super::assembly::{Assembly, Head};
 use super::clock::PeerClock;
-use super::{Counts, outgoing::FRAME_BYTES_MAX};
+use super::parity::Shard;
 use crate::media::EncodedFrame;
 use crate::time::{Duration, Instant, earliest};
-use crate::wire::VideoFragment;
+use crate::wire::{Parity, VideoFragment};
+use core::ops::Range;
 
 /// Frames in assembly. A frame waits 150 ms at most as a rule, which is 9 frames at 60 a second.
 pub(super) const FRAMES_MAX: usize = 16;
@@ -23,92 +26,6 @@ const BYTES_MAX: usize = 4 << 20;
 const HOLD: Duration = Duration::from_millis(33);
 /// How much older than the frame before it a frame may be: beyond this it stood in a queue.
 const SLACK: Duration = Duration::from_millis(100);
-
-/// Where a fragment lies in its frame; of length 0 before it arrives.
-#[derive(Clone, Copy, Debug, Default)]
-struct Extent {
-    offset: u32,
-    length: u32,
-}
-
-#[derive(Debug, Default)]
-struct Assembly {
-    number: u64,
-    first_sequence: u64,
-    captured_us: u32,
-    begun_at: Instant,
-    whole_at: Option<Instant>,
-    arrived: usize,
-    extents: Vec<Extent>,
-    length: usize,
-    frame: EncodedFrame,
-}
-
-impl Assembly {
-    fn end_sequence(&self) -> u64 {
-        self.first_sequence + self.extents.len() as u64
-    }
-
-    fn is_whole(&self) -> bool {
-        self.whole_at.is_some()
-    }
-
-    /// When it was captured, in our clock; as long as the clocks' offset is not known, when it came.
-    fn captured_at(&self, clock: &PeerClock) -> Instant {
-        clock.to_local(self.captured_us, self.begun_at).unwrap_or(self.begun_at)
-    }
-
-    fn begin(&mut self, now: Instant, number: u64, first_sequence: u64, fragment: &VideoFragment<'_>) {
-        (self.number, self.first_sequence) = (number, first_sequence);
-        (self.captured_us, self.begun_at, self.whole_at) = (fragment.captured_us, now, None);
-        (self.arrived, self.length) = (0, fragment.length as usize);
-        self.extents.clear();
-        self.extents.resize(usize::from(fragment.count), Extent::default());
-        self.frame.piece_ends.clear();
-        // What stands in the buffer from frames before is overwritten before anybody sees it.
-        if self.frame.data.len() < self.length {
-            self.frame.data.resize(self.length, 0);
-        } else {
-            self.frame.data.truncate(self.length);
-        }
-        (self.frame.codec, self.frame.key, self.frame.size) = (fragment.codec, fragment.key, fragment.size);
-    }
-
-    fn agrees(&self, first_sequence: u64, fragment: &VideoFragment<'_>) -> bool {
-        self.first_sequence == first_sequence
-            && self.extents.len() == usize::from(fragment.count)
-            && self.length == fragment.length as usize
-            && self.frame.key == fragment.key
-            && self.frame.codec == fragment.codec
-    }
-
-    /// Puts a fragment in its place; false where it is there already, or does not belong.
-    fn fill(&mut self, now: Instant, fragment: &VideoFragment<'_>) -> bool {
-        let begin = fragment.offset as usize;
-        let place = self.frame.data.get_mut(begin..begin.saturating_add(fragment.data.len()));
-        let (Some(place), Some(extent)) = (place, self.extents.get_mut(usize::from(fragment.index))) else {
-            return false;
-        };
-        if extent.length != 0 {
-            return false;
-        }
-        place.copy_from_slice(fragment.data);
-        *extent = Extent { offset: fragment.offset, length: fragment.data.len() as u32 };
-        self.arrived += 1;
-        let ends = fragment.piece_ends.iter().map(|end| fragment.offset + u32::from(end));
-        self.frame.piece_ends.extend(ends);
-        if self.arrived == self.extents.len() {
-            self.whole_at = Some(now);
-        }
-        true
-    }
-
-    /// Whether the fragments, all there, tile the frame.
-    fn tiles(&self) -> bool {
-        let end = self.extents.iter().try_fold(0, |end, e| (e.offset == end).then_some(e.offset + e.length));
-        end == Some(self.length as u32)
-    }
-}
 
 /// What may be handed out next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -143,14 +60,9 @@ pub(super) struct Frames {
 
 impl Frames {
     pub(super) fn new(age_max: Duration, frame_bytes: usize) -> Frames {
-        let slot = || Assembly {
-            frame: EncodedFrame::with_capacity(frame_bytes),
-            extents: Vec::with_capacity(frame_bytes / 1_000 + 1),
-            ..Assembly::default()
-        };
         Frames {
             active: Vec::with_capacity(FRAMES_MAX),
-            spare: (0..FRAMES_MAX).map(|_| slot()).collect(),
+            spare: (0..FRAMES_MAX).map(|_| Assembly::with_capacity(frame_bytes)).collect(),
             next: Next::Key,
             floor: 0,
             sequence_floor: 0,
@@ -197,67 +109,105 @@ impl Frames {
         sequence >= self.sequence_floor && !hopeless
     }
 
-    /// Takes a fragment of frame `number`. `jump`: nothing before it counts any more.
+    /// Takes a fragment. `jump`: nothing before its frame counts any more. Returns the sequences of a frame that parities made
+    /// whole.
     pub(super) fn accept(
         &mut self,
         now: Instant,
-        number: u64,
-        first_sequence: u64,
+        head: &Head,
         jump: bool,
         fragment: &VideoFragment<'_>,
         counts: &mut Counts,
-    ) {
-        if !self.started {
-            (self.started, self.floor, self.waiting_since) = (true, number, Some(now));
+    ) -> Option<Range<u64>> {
+        if !head.fits() {
+            counts.fragments_refused += 1;
+            return None;
         }
+        if !self.started {
+            (self.started, self.floor, self.waiting_since) = (true, head.number, Some(now));
+        }
+        if jump {
+            self.give_up_before(now, head.number, head.first_sequence, counts);
+        }
+        let Some(at) = self.place(now, head, counts) else {
+            counts.fragments_late += 1;
+            return None;
+        };
+        let shard = Shard { offset: fragment.offset, piece_ends: fragment.piece_ends, data: fragment.data };
+        let frame = &mut self.active[at];
+        if !frame.agrees(head) || !frame.fill(now, fragment.index.into(), &shard) {
+            counts.fragments_refused += 1;
+            return None;
+        }
+        self.complete(now, at, counts)
+    }
+
+    /// Takes a parity; otherwise as [`Frames::accept`].
+    pub(super) fn accept_parity(
+        &mut self,
+        now: Instant,
+        head: &Head,
+        parity: &Parity<'_>,
+        counts: &mut Counts,
+    ) -> Option<Range<u64>> {
+        if !head.fits() {
+            counts.fragments_refused += 1;
+            return None;
+        }
+        // It comes last of its frame: mostly that is done with, or whole.
+        let at = self.place(now, head, counts)?;
+        let frame = &mut self.active[at];
+        if frame.is_whole() {
+            return None;
+        }
+        if !frame.agrees(head) || !frame.keep(parity) {
+            counts.fragments_refused += 1;
+            return None;
+        }
+        self.complete(now, at, counts)
+    }
+
+    /// Mends the frame where that is possible, and gives it up where it is whole and yet no frame.
+    fn complete(&mut self, now: Instant, at: usize, counts: &mut Counts) -> Option<Range<u64>> {
+        let frame = &mut self.active[at];
+        let mendable = if frame.is_whole() { 0 } else { frame.mendable() };
+        let mended = (mendable > 0).then(|| frame.first_sequence..frame.end_sequence());
+        if mended.is_some() && !frame.mend(now) || frame.is_whole() && !frame.tiles() {
+            counts.fragments_refused += 1;
+            self.abandon(now, at, counts);
+            return None;
+        }
+        counts.fragments_mended += mendable as u64;
+        mended
+    }
+
+    /// Finds a frame in assembly or begins it; `None` for one that is done with, or breaks a limit.
+    fn place(&mut self, now: Instant, head: &Head, counts: &mut Counts) -> Option<usize> {
         let expected = match self.next {
             Next::Number(number) => number,
             Next::Key => self.floor,
         };
-        if jump || number > expected.saturating_add(FRAMES_MAX as u64) {
+        if head.number > expected.saturating_add(FRAMES_MAX as u64) {
             // After a cut. What lies between was sent long ago.
-            self.give_up_before(now, number, first_sequence, counts);
+            self.give_up_before(now, head.number, head.first_sequence, counts);
         }
-        self.seen = self.seen.max(number.saturating_add(1));
-        if number < self.floor {
-            counts.fragments_late += 1;
-            return;
+        self.seen = self.seen.max(head.number.saturating_add(1));
+        if head.number < self.floor {
+            return None;
         }
-        let at = self.active.partition_point(|f| f.number < number);
-        let at = match self.active.get(at) {
-            Some(frame) if frame.number == number => at,
-            _ => match self.begin(now, number, first_sequence, fragment, counts) {
-                Some(at) => at,
-                None => return,
-            },
-        };
-        let frame = &mut self.active[at];
-        if !frame.agrees(first_sequence, fragment) || !frame.fill(now, fragment) {
-            counts.fragments_refused += 1;
-        } else if frame.is_whole() && !frame.tiles() {
-            counts.fragments_refused += 1;
-            self.abandon(now, at, counts);
+        let at = self.active.partition_point(|f| f.number < head.number);
+        match self.active.get(at) {
+            Some(frame) if frame.number == head.number => Some(at),
+            _ => self.begin(now, head, counts),
         }
     }
 
     /// Begins a frame and makes room for it; `None` where it breaks a limit.
-    fn begin(
-        &mut self,
-        now: Instant,
-        number: u64,
-        first_sequence: u64,
-        fragment: &VideoFragment<'_>,
-        counts: &mut Counts,
-    ) -> Option<usize> {
-        let length = fragment.length as usize;
-        if length > FRAME_BYTES_MAX || u32::from(fragment.count) > fragment.length {
-            counts.fragments_refused += 1;
-            return None;
-        }
+    fn begin(&mut self, now: Instant, head: &Head, counts: &mut Counts) -> Option<usize> {
+        let (number, length) = (head.number, head.length);
         let bytes = |active: &[Assembly]| active.iter().map(|f| f.length).sum::<usize>();
         while self.active.len() >= FRAMES_MAX || bytes(&self.active) + length > BYTES_MAX {
             if self.active.first().is_none_or(|lowest| lowest.number > number) {
-                counts.fragments_late += 1;
                 return None;
             }
             self.abandon(now, 0, counts);
@@ -268,7 +218,7 @@ impl Frames {
         if idle + bytes(&self.active) + length.max(slot.frame.data.capacity()) > 2 * BYTES_MAX {
             self.spare.iter_mut().for_each(|f| f.frame = EncodedFrame::default());
         }
-        slot.begin(now, number, first_sequence, fragment);
+        slot.begin(now, head);
         let at = self.active.partition_point(|f| f.number < number);
         self.active.insert(at, slot);
         Some(at)
@@ -290,6 +240,21 @@ impl Frames {
             self.wait_for_key(now);
         }
         self.spare.push(frame);
+    }
+
+    /// The frame that the picture waits for: one past its last sequence, and when it is too late. `None` where nothing is
+    /// missing; or a key frame comes, which goes on without what is before it.
+    pub(super) fn awaited(&self, clock: &PeerClock) -> Option<(u64, Instant)> {
+        let first = self.active.first().filter(|first| !first.frame.key && self.next != Next::Key)?;
+        let ready = self.is_next(first) && first.is_whole();
+        self.expires_at(first, clock).filter(|_| !ready).map(|at| (first.end_sequence(), at))
+    }
+
+    /// What is missing of the frame that the picture waits for cannot come in time.
+    pub(super) fn give_up_awaited(&mut self, now: Instant, counts: &mut Counts) {
+        if !self.active.is_empty() {
+            self.abandon(now, 0, counts);
+        }
     }
 
     /// Gives up all frames before `number`, seen or not.

@@ -4,7 +4,7 @@
 //! again whenever an answer is overdue. The grace follows what reordering the path shows, as in RACK (RFC 8985 §6.2).
 
 use crate::time::{Duration, Instant};
-use crate::wire::{Range, Ranges};
+use crate::wire::{Range, Ranges, VideoFragment};
 use heapless::Deque;
 use std::collections::VecDeque;
 
@@ -18,6 +18,9 @@ const GRACE_MIN: Duration = Duration::from_millis(1);
 const GRACE_MAX: Duration = Duration::from_millis(15);
 /// A fragment is asked for this often: twice for each time that the sender would send it.
 const TRIES_MAX: u8 = 12;
+/// In a frame with parities a gap waits so much longer, since these come last: the time that 8 fragments take at 8 Mbit/s.
+/// Parities are sent where the round trip is several times as long.
+const PARITY_WAIT: Duration = Duration::from_millis(10);
 /// Each request goes out again after a quarter of the time an answer takes: if the first was lost, little time is, and
 /// if not, the sender knows what it sent a moment ago. On a path so short that this is less than 3 ms it gains nothing.
 const ECHO_SHARE: u32 = 4;
@@ -36,6 +39,8 @@ const REPAIRED: usize = 64;
 struct Gap {
     sequence: u64,
     since: Instant,
+    /// Parities of its frame are still to come.
+    mendable: bool,
     asked_at: Option<Instant>,
     tries: u8,
 }
@@ -48,7 +53,12 @@ impl Gap {
             0 => overdue - echo,
             _ => echo,
         };
-        (self.tries < TRIES_MAX).then(|| self.asked_at.map_or(self.since + grace, |asked| asked + pause))
+        (self.tries < TRIES_MAX).then(|| self.asked_at.map_or(self.lost_at(grace), |asked| asked + pause))
+    }
+
+    /// When it is more than reordering, and no parity came in time.
+    fn lost_at(&self, grace: Duration) -> Instant {
+        self.since + grace + if self.mendable { PARITY_WAIT } else { Duration::ZERO }
     }
 }
 
@@ -65,24 +75,38 @@ pub(super) enum Arrival {
     Jump,
 }
 
+/// Sequences and when they were missed.
+type Repaired = Deque<(u64, Instant), REPAIRED>;
+
+fn remember(repaired: &mut Repaired, gap: &Gap) {
+    if repaired.is_full() {
+        repaired.pop_front();
+    }
+    // Cannot fail: there is room for one.
+    let _ = repaired.push_back((gap.sequence, gap.since));
+}
+
 /// The fragments that are missing, in order.
 #[derive(Debug)]
 pub(super) struct Gaps {
     open: VecDeque<Gap>,
+    /// Whether they are asked for at all.
+    asks: bool,
     /// One past the highest sequence known to have been sent.
     end: Option<u64>,
     /// There was a long silence: if the next fragment is not the next one, nothing before it counts.
     silence: bool,
     reordering: Duration,
     /// Repaired gaps and when they opened: an original that comes after its repeat tells that we asked too soon.
-    repaired: Deque<(u64, Instant), REPAIRED>,
+    repaired: Repaired,
     expected: u64,
     originals: u64,
 }
 
 impl Gaps {
-    pub(super) fn new() -> Gaps {
+    pub(super) fn new(asks: bool) -> Gaps {
         Gaps {
+            asks,
             open: VecDeque::with_capacity(GAPS_MAX),
             end: None,
             silence: false,
@@ -112,7 +136,8 @@ impl Gaps {
     }
 
     /// A fragment arrived; `first` is the first sequence of its frame.
-    pub(super) fn arrived(&mut self, now: Instant, sequence: u64, first: u64, repeat: bool) -> Arrival {
+    pub(super) fn arrived(&mut self, now: Instant, sequence: u64, first: u64, fragment: &VideoFragment<'_>) -> Arrival {
+        let repeat = fragment.repeat;
         let end = *self.end.get_or_insert(first);
         if sequence >= end {
             let jump = sequence - end > if self.silence { 0 } else { STEP_MAX };
@@ -121,7 +146,7 @@ impl Gaps {
                 self.open.clear();
                 self.end = Some(first.max(end));
             }
-            self.extend(now, sequence);
+            self.extend(now, sequence, if fragment.parity { first } else { sequence });
             self.end = Some(sequence + 1);
             self.expected += 1;
             self.originals += u64::from(!repeat);
@@ -133,11 +158,7 @@ impl Gaps {
         };
         let Some(gap) = self.open.remove(at) else { return Arrival::Duplicate };
         if repeat {
-            if self.repaired.is_full() {
-                self.repaired.pop_front();
-            }
-            // Cannot fail: there is room for one.
-            let _ = self.repaired.push_back((sequence, gap.since));
+            remember(&mut self.repaired, &gap);
         } else {
             self.was_only_late(now, gap.since);
         }
@@ -163,24 +184,35 @@ impl Gaps {
         self.silence = true;
     }
 
-    /// All before `end` were sent, says the sender.
-    pub(super) fn announced(&mut self, now: Instant, end: u64) {
+    /// All before `end` were sent, says the sender. Returns whether they are known now.
+    pub(super) fn announced(&mut self, now: Instant, end: u64) -> bool {
         // Before the first fragment nobody knows where to begin; and what is too far ahead will show itself.
         if !self.silence && self.end.is_some_and(|known| end > known && end - known <= STEP_MAX) {
-            self.extend(now, end);
+            self.extend(now, end, end);
             self.end = Some(end);
+        }
+        self.end.is_some_and(|known| end <= known)
+    }
+
+    /// These came out of parities. An original that comes after all was only late.
+    pub(super) fn mended(&mut self, sequences: core::ops::Range<u64>) {
+        let begin = self.open.partition_point(|gap| gap.sequence < sequences.start);
+        let end = self.open.partition_point(|gap| gap.sequence < sequences.end);
+        for gap in self.open.drain(begin..end) {
+            remember(&mut self.repaired, &gap);
         }
     }
 
-    /// Opens gaps from the known end to before `to`.
-    fn extend(&mut self, now: Instant, to: u64) {
+    /// Opens gaps from the known end to before `to`, those from `mendable` on with parities to come.
+    fn extend(&mut self, now: Instant, to: u64, mendable: u64) {
         let Some(end) = self.end else { return };
         self.expected += to.saturating_sub(end);
         for sequence in end.max(to.saturating_sub(GAPS_MAX as u64))..to {
             if self.open.len() >= GAPS_MAX {
                 self.open.pop_front();
             }
-            self.open.push_back(Gap { sequence, since: now, asked_at: None, tries: 0 });
+            let mendable = sequence >= mendable;
+            self.open.push_back(Gap { sequence, since: now, mendable, asked_at: None, tries: 0 });
         }
     }
 
@@ -206,6 +238,12 @@ impl Gaps {
         self.reordering -= self.reordering / 256;
     }
 
+    /// When the oldest gap, if it is before `end`, is asked for.
+    pub(super) fn lost_at(&self, end: u64) -> Option<Instant> {
+        let oldest = self.open.front().filter(|gap| gap.sequence < end)?;
+        Some(oldest.lost_at(self.grace()))
+    }
+
     /// How long a gap may be mere reordering: what was seen, and a quarter more.
     fn grace(&self) -> Duration {
         (self.reordering * 5 / 4).clamp(GRACE_MIN, GRACE_MAX)
@@ -214,7 +252,7 @@ impl Gaps {
     /// When the next gap is to be asked for.
     pub(super) fn due(&self, overdue: Duration) -> Option<Instant> {
         let grace = self.grace();
-        self.open.iter().filter_map(|gap| gap.due(grace, overdue)).min()
+        self.open.iter().filter(|_| self.asks).filter_map(|gap| gap.due(grace, overdue)).min()
     }
 
     /// What to ask for at `now`, and the last sequence of it. If something is due, all that was asked for before and

@@ -16,18 +16,22 @@
 //! - Times that come out are in our clock: the peer's are translated by the offset that pings measure.
 //!
 //! `PROTOCOL.md` in the folder above is the specification. Inside: `clock` (offset and round trip), `pacer`,
-//! `rate` (what the path carries), `breaker`, `outgoing` (fragments, history, repeats), `gaps` (what is missing), `frames` (assembly and order),
+//! `rate` (what the path carries), `breaker`, `outgoing` (history, repeats), `cutting` (fragments), `parity` (what stands in for
+//! lost ones, and how much of it), `gaps` (what is missing), `assembly` (one frame), `frames` (their order),
 //! `arrivals` (feedback), `sound`, `channel` (control); `receive` and `transmit` are the two directions of a payload.
 
 mod arrivals;
+mod assembly;
 mod breaker;
 mod channel;
 mod clock;
+mod cutting;
 mod frames;
 mod fuzz;
 mod gaps;
 mod outgoing;
 mod pacer;
+mod parity;
 mod rate;
 mod receive;
 mod report;
@@ -52,6 +56,7 @@ use frames::Frames;
 use gaps::Gaps;
 use outgoing::Outgoing;
 use pacer::Pacer;
+use parity::share::Share;
 use rate::Rate;
 use sound::{SoundIn, SoundOut};
 use std::collections::VecDeque;
@@ -67,9 +72,15 @@ const KEY_WANTED_PAUSE: Duration = Duration::from_millis(100);
 /// A frame's last fragment is followed by a probe after this time, if no sound told the peer of it meanwhile. Sound goes
 /// out every 10 ms, so this saves 6 ms at most in a call with sound, and the time to the next frame in one without.
 const TAIL_PROBE_PAUSE: Duration = Duration::from_millis(4);
+/// What is hopeless is given up before its time only if that saves as much, which is a frame's time at 30 a second: then the key
+/// frame that is asked for at once will be another. On a path where it saves less, what is late is in a queue, and a key
+/// frame would make that longer.
+const SAVED_LEAST: Duration = Duration::from_millis(33);
 
 /// Of what the path carries, what pictures may have: headers, repeats and key frames want the rest.
 const ENCODED_PERCENT: u64 = 80;
+/// Pictures get so much whatever parities want: what of the least target is theirs.
+const PICTURE_LEAST_BPS: f64 = 48_000.0;
 
 /// How a [`Flow`] is set up.
 #[derive(Clone, Debug)]
@@ -85,6 +96,23 @@ pub struct FlowConfig {
     pub payload_bytes: usize,
     /// Bytes that each frame buffer has room for from the start; larger frames make them grow.
     pub frame_bytes: usize,
+    /// What is done about loss.
+    pub repair: Repair,
+}
+
+/// What is done about fragments that were lost: both, but to measure what each is worth.
+#[derive(Clone, Copy, Debug)]
+pub struct Repair {
+    /// The receiver asks for them.
+    pub requests: bool,
+    /// The sender sends parities with its frames where they are worth their bits.
+    pub parity: bool,
+}
+
+impl Default for Repair {
+    fn default() -> Repair {
+        Repair { requests: true, parity: true }
+    }
 }
 
 impl Default for FlowConfig {
@@ -95,6 +123,7 @@ impl Default for FlowConfig {
             payload_bytes: MAX_PAYLOAD,
             // A key frame of 640x480 at 2 Mbit/s. The memory is touched only as it is used.
             frame_bytes: 64 << 10,
+            repair: Repair::default(),
         }
     }
 }
@@ -159,6 +188,7 @@ pub struct Flow {
     outgoing: Outgoing,
     pacer: Pacer,
     rate: Rate,
+    share: Share,
     breaker: Breaker,
     sound_out: SoundOut,
     tail_probe_due: Option<Instant>,
@@ -195,12 +225,13 @@ impl Flow {
             outgoing: Outgoing::new(config.frame_bytes),
             pacer: Pacer::new(now, config.pace_bits_per_second),
             rate: Rate::new(now),
+            share: Share::default(),
             breaker: Breaker::default(),
             sound_out: SoundOut::default(),
             tail_probe_due: None,
             key_wanted_at: None,
             loss_out: Loss::default(),
-            gaps: Gaps::new(),
+            gaps: Gaps::new(config.repair.requests),
             frames: Frames::new(config.age_max, config.frame_bytes),
             arrivals: Arrivals::new(),
             sound_in: SoundIn::default(),
@@ -220,7 +251,11 @@ impl Flow {
             return;
         }
         let before = self.counts.frames_sent;
-        self.outgoing.push(now, frame, self.config.payload_bytes, &mut self.counts);
+        let rtt = self.clock.rtt_min().unwrap_or_default();
+        let repair = self.config.repair;
+        let parities =
+            |count| if repair.parity { self.share.parities(count, frame.key, rtt, repair.requests) } else { 0 };
+        self.outgoing.push(now, frame, self.config.payload_bytes, parities, &mut self.counts);
         self.pacer.hurry(self.outgoing.waiting());
         if frame.key && self.counts.frames_sent > before {
             self.key_wanted_at = None;
@@ -316,7 +351,10 @@ impl Flow {
     /// Bits a second that the encoder may aim at, so that the path carries its pictures. It follows the peer's reports,
     /// which come every 50 ms.
     pub fn picture_bps(&self) -> u32 {
-        (self.rate.target_bps() * ENCODED_PERCENT / 100).min(u32::MAX.into()) as u32
+        let encoded_bps = self.rate.target_bps() * ENCODED_PERCENT / 100;
+        let beside_parity_bps = encoded_bps as f64 * f64::from(1.0 - self.share.of_bits());
+        // A cast to the nearest that there is.
+        beside_parity_bps.max(PICTURE_LEAST_BPS) as u32
     }
 
     /// Whether [`Flow::picture_bps`] was measured. It is a guess until pictures have been large enough to measure the path:
@@ -344,6 +382,10 @@ impl Flow {
     fn settle(&mut self, now: Instant) {
         self.frames.settle(now, &self.clock, &mut self.counts);
         self.gaps.forget_before(self.frames.sequence_floor());
+        if self.is_hopeless(now) {
+            self.frames.give_up_awaited(now, &mut self.counts);
+        }
+        self.gaps.forget_before(self.frames.sequence_floor());
         self.gaps.expire(now);
         if !self.gaps.is_empty() && self.frames.waiting_since().is_some() {
             self.gaps.retain(|sequence| self.frames.wants_sequence(sequence));
@@ -354,6 +396,17 @@ impl Flow {
             self.key_request_due = None;
         }
         self.note_freeze(now);
+    }
+
+    /// Whether no answer can bring in time what the picture waits for. Then a key frame is here the sooner it is asked for.
+    fn is_hopeless(&self, now: Instant) -> bool {
+        let (Some((end, late_at)), Some(rtt)) = (self.frames.awaited(&self.clock), self.clock.rtt_min()) else {
+            return false;
+        };
+        self.gaps.lost_at(end).is_some_and(|lost_at| {
+            let answered_at = self.config.repair.requests.then(|| lost_at + rtt);
+            lost_at <= now && lost_at + SAVED_LEAST < late_at && answered_at.is_none_or(|at| at > late_at)
+        })
     }
 
     fn note_freeze(&mut self, now: Instant) {

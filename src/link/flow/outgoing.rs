@@ -4,10 +4,14 @@
 //! and fragments are written straight from the frame's bytes.
 
 use super::Counts;
+use super::cutting::{Fragment, ROOM_MIN, cut, cut_evenly};
+use super::parity::{Ends, SHARD_HEADER_BYTES, SHARDS_MAX, Shard, add_shard};
+use crate::link::MAX_PAYLOAD;
 use crate::media::EncodedFrame;
 use crate::time::{Duration, Instant, Unwrap32};
 use crate::wire::{
-    EPOCH_BYTES, ITEM_HEADER_BYTES, Item, PayloadWriter, Range, Ranges, U16s, VIDEO_HEADER_BYTES, VideoFragment,
+    EPOCH_BYTES, ITEM_HEADER_BYTES, Item, PARITY_HEADER_BYTES, Parity, PayloadWriter, Range, Ranges,
+    VIDEO_HEADER_BYTES, VideoFragment,
 };
 use std::collections::VecDeque;
 
@@ -23,24 +27,14 @@ const TIMES_MAX: u8 = 6;
 const RESEND_MAX: usize = 1_024;
 /// What was not sent within this time is old news: the path is down, and what comes after it must be new.
 const UNSENT_AGE_MAX: Duration = Duration::from_millis(150);
-/// Piece ends in one fragment; more small pieces than that start another.
-const PIECES_MAX: usize = 32;
-/// Fragments carry at least this many bytes of a frame, so that their number fits its 16 bits.
-const ROOM_MIN: usize = 256;
+/// By so much a parity is longer than the longest of its frame's fragments.
+const PARITY_EXTRA_BYTES: usize = PARITY_HEADER_BYTES + SHARD_HEADER_BYTES - VIDEO_HEADER_BYTES;
 
 /// What repeats may cost, in quarters of a fragment: each fragment sent earns one, so that repeats stay under a quarter
 /// of what is sent. A path that loses more than that is full, and repeats would only fill it further. 128 fragments
 /// are saved up at most: a JPEG of 150 kB, lost whole.
 const CREDIT_MAX: u32 = 128 * REPEAT_COST;
 const REPEAT_COST: u32 = 4;
-
-#[derive(Clone, Copy, Debug)]
-struct Fragment {
-    end: u32,
-    sent_at: Instant,
-    times: u8,
-    queued: bool,
-}
 
 #[derive(Debug, Default)]
 struct OutgoingFrame {
@@ -50,20 +44,51 @@ struct OutgoingFrame {
     queued_at: Instant,
     frame: EncodedFrame,
     fragments: Vec<Fragment>,
+    /// Parities that follow the fragments, and how many of them are written.
+    parities: u8,
+    parities_written: u8,
 }
 
 impl OutgoingFrame {
     fn end_sequence(&self) -> u64 {
         self.first_sequence + self.fragments.len() as u64
     }
+
+    fn shard<'a>(&'a self, index: usize, scratch: &'a mut Ends) -> Option<Shard<'a>> {
+        let begin = index.checked_sub(1).map_or(0, |before| self.fragments[before].end);
+        Shard::cut(&self.frame, begin as usize, self.fragments.get(index)?.end as usize, scratch)
+    }
+
+    /// The parity of this row, put together in `sum`.
+    fn parity<'s>(&self, row: u8, sum: &'s mut [u8; MAX_PAYLOAD]) -> Parity<'s> {
+        let (mut length, mut scratch) = (0, [0; _]);
+        for index in 0..self.fragments.len() {
+            if let Some(shard) = self.shard(index, &mut scratch) {
+                add_shard(sum, &mut length, row, index, &shard);
+            }
+        }
+        Parity {
+            first: self.first_sequence as u32,
+            frame: self.number as u32,
+            captured_us: self.captured_us,
+            length: self.frame.data.len() as u32,
+            count: self.fragments.len() as u16,
+            row,
+            size: self.frame.size,
+            codec: self.frame.codec,
+            key: self.frame.key,
+            shard: &sum[..length.min(MAX_PAYLOAD)],
+        }
+    }
 }
 
-/// A fragment that was written.
+/// What was written.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Written {
-    pub sequence: u64,
-    /// Not for the first time.
-    pub repeat: bool,
+pub(super) enum Written {
+    /// A fragment; `repeat` where not for the first time.
+    Fragment { sequence: u64, repeat: bool },
+    /// What stands in for any fragment of a frame.
+    Parity,
 }
 
 /// The video that leaves.
@@ -131,12 +156,19 @@ impl Outgoing {
 
     /// Whether a fragment waits to be sent.
     pub(super) fn is_waiting(&self) -> bool {
-        self.unsent < self.next_sequence || !self.resend.is_empty()
+        self.unsent < self.next_sequence || !self.resend.is_empty() || self.parity_due().is_some()
     }
 
-    /// Fragments that wait to be sent for the first time.
+    /// Fragments that wait to be sent for the first time, and parities.
     pub(super) fn waiting(&self) -> u64 {
-        self.next_sequence - self.unsent
+        let parities = self.frames.iter().map(|f| u64::from(f.parities - f.parities_written));
+        self.next_sequence - self.unsent + parities.sum::<u64>()
+    }
+
+    /// The frame whose fragments have left, and whose parities have not.
+    fn parity_due(&self) -> Option<usize> {
+        let at = self.frames.partition_point(|f| f.end_sequence() <= self.unsent).checked_sub(1)?;
+        (self.frames[at].parities_written < self.frames[at].parities).then_some(at)
     }
 
     /// The newest key frame's number, and when it was queued.
@@ -149,8 +181,15 @@ impl Outgoing {
         Unwrap32::after(self.next_number).peek(number)
     }
 
-    /// Queues a frame, cut for payloads of `payload_bytes`.
-    pub(super) fn push(&mut self, now: Instant, frame: &EncodedFrame, payload_bytes: usize, counts: &mut Counts) {
+    /// Queues a frame, cut for payloads of `payload_bytes`; `parities` says how many go with so many fragments.
+    pub(super) fn push(
+        &mut self,
+        now: Instant,
+        frame: &EncodedFrame,
+        payload_bytes: usize,
+        parities: impl FnOnce(usize) -> u8,
+        counts: &mut Counts,
+    ) {
         self.drop_unsent_if_stale(now, counts);
         let follows = self.last_encoded.is_none_or(|last| frame.number == last.wrapping_add(1));
         self.last_encoded = Some(frame.number);
@@ -172,6 +211,12 @@ impl Outgoing {
         copy(frame, &mut slot.frame);
         let room = payload_bytes.saturating_sub(EPOCH_BYTES + ITEM_HEADER_BYTES + VIDEO_HEADER_BYTES).max(ROOM_MIN);
         cut(&slot.frame, room, now, &mut slot.fragments);
+        let count = slot.fragments.len();
+        slot.parities = if count <= SHARDS_MAX { parities(count) } else { 0 };
+        slot.parities_written = 0;
+        if slot.parities > 0 {
+            cut_evenly(&slot.frame, room - PARITY_EXTRA_BYTES, now, &mut slot.fragments);
+        }
         self.next_number += 1;
         self.next_sequence = slot.end_sequence();
         if frame.key {
@@ -225,6 +270,7 @@ impl Outgoing {
             counts.frames_unsent += 1;
         }
         self.resend.clear();
+        self.frames.iter_mut().for_each(|f| f.parities_written = f.parities);
         self.frames.iter_mut().flat_map(|f| &mut f.fragments).for_each(|f| f.queued = false);
     }
 
@@ -278,9 +324,21 @@ impl Outgoing {
                     }
                     if written == Some(true) {
                         counts.fragments_repeated += 1;
-                        return Some(Written { sequence, repeat: true });
+                        return Some(Written::Fragment { sequence, repeat: true });
                     }
                 }
+            }
+        }
+        while let Some(at) = self.parity_due() {
+            let frame = &mut self.frames[at];
+            let written = writer.put(&Item::Parity(frame.parity(frame.parities_written, &mut [0; _])));
+            if !written && !writer.is_empty() {
+                return None;
+            }
+            frame.parities_written += 1;
+            if written {
+                counts.parities_sent += 1;
+                return Some(Written::Parity);
             }
         }
         while self.unsent < self.next_sequence {
@@ -291,7 +349,7 @@ impl Outgoing {
                     if written == Some(true) {
                         counts.fragments_sent += 1;
                         self.credit = CREDIT_MAX.min(self.credit + 1);
-                        return Some(Written { sequence: self.unsent - 1, repeat: false });
+                        return Some(Written::Fragment { sequence: self.unsent - 1, repeat: false });
                     }
                     self.broken = true;
                     counts.fragments_unsendable += 1;
@@ -305,31 +363,26 @@ impl Outgoing {
     fn write(&mut self, now: Instant, sequence: u64, repeat: bool, writer: &mut PayloadWriter<'_>) -> Option<bool> {
         let (at, index) = self.position(sequence)?;
         let held = &mut self.frames[at];
-        let begin = index.checked_sub(1).map_or(0, |before| held.fragments[before].end) as usize;
-        let count = held.fragments.len() as u16;
-        let fragment = held.fragments.get_mut(index)?;
-        let data = held.frame.data.get(begin..fragment.end as usize)?;
-        let ends = &held.frame.piece_ends;
-        let first = ends.partition_point(|&end| end as usize <= begin);
-        let here = ends[first..].iter().take_while(|&&end| end <= fragment.end);
-        let mut scratch = [0; 2 * PIECES_MAX];
+        let mut scratch = [0; _];
+        let shard = held.shard(index, &mut scratch)?;
         let item = Item::Video(VideoFragment {
             sequence: sequence as u32,
             frame: held.number as u32,
             captured_us: held.captured_us,
             length: held.frame.data.len() as u32,
-            offset: begin as u32,
+            offset: shard.offset,
             index: index as u16,
-            count,
+            count: held.fragments.len() as u16,
             size: held.frame.size,
             codec: held.frame.codec,
             key: held.frame.key,
             repeat,
-            piece_ends: U16s::build(here.map(|&end| (end as usize - begin) as u16), &mut scratch),
-            data,
+            parity: held.parities > 0,
+            piece_ends: shard.piece_ends,
+            data: shard.data,
         });
         let written = writer.put(&item);
-        if written {
+        if written && let Some(fragment) = held.fragments.get_mut(index) {
             fragment.times += 1;
             fragment.sent_at = now;
         }
@@ -348,67 +401,4 @@ fn copy(from: &EncodedFrame, to: &mut EncodedFrame) {
         to.piece_ends.extend_from_slice(ends);
     }
     (to.codec, to.key, to.size) = (from.codec, from.key, from.size);
-}
-
-/// Cuts a frame into fragments of at most `room` bytes, their piece ends (two bytes each) counted in: as many whole
-/// pieces as fit one behind the other; where not one does, as much of it as fits.
-fn cut(frame: &EncodedFrame, room: usize, now: Instant, fragments: &mut Vec<Fragment>) {
-    fragments.clear();
-    let (length, ends) = (frame.data.len(), &frame.piece_ends);
-    let (mut begin, mut piece) = (0, 0);
-    while begin < length {
-        let mut end = begin;
-        let first = piece;
-        while let Some(&next) = ends.get(piece) {
-            let taken = piece - first + 1;
-            if taken > PIECES_MAX || next as usize - begin + 2 * taken > room {
-                break;
-            }
-            end = next as usize;
-            piece += 1;
-        }
-        if end == begin {
-            end = length.min(begin + if ends.is_empty() { room } else { room - 2 });
-        }
-        fragments.push(Fragment { end: end as u32, sent_at: now, times: 0, queued: false });
-        begin = end;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    proptest! {
-        #[test]
-        fn fragments_tile_the_frame_and_no_piece_that_fits_is_split(
-            pieces in proptest::collection::vec(1usize..3_000, 0..60), extra in 0usize..5_000, room in ROOM_MIN..1_200,
-        ) {
-            let mut frame = EncodedFrame::default();
-            for piece in &pieces {
-                frame.data.resize(frame.data.len() + piece, 7);
-                frame.end_piece();
-            }
-            if pieces.is_empty() {
-                frame.data.resize(extra, 7);
-            }
-            let mut fragments = Vec::new();
-            cut(&frame, room, Instant::ZERO, &mut fragments);
-            let ends: Vec<usize> = fragments.iter().map(|f| f.end as usize).collect();
-            prop_assert!(ends.is_sorted_by(|a, b| a < b));
-            prop_assert_eq!(ends.last().copied().unwrap_or(0), frame.data.len());
-            let begins = core::iter::once(0).chain(ends.iter().copied());
-            for (begin, &end) in begins.zip(&ends) {
-                let inside = frame.piece_ends.iter().filter(|&&e| e as usize > begin && e as usize <= end).count();
-                prop_assert!(inside <= PIECES_MAX && end - begin + 2 * inside <= room);
-            }
-            let mut begin = 0;
-            for &piece_end in &frame.piece_ends {
-                let split = ends.iter().any(|&e| e > begin && e < piece_end as usize);
-                prop_assert!(!split || piece_end as usize - begin + 2 > room, "piece {begin}..{piece_end}");
-                begin = piece_end as usize;
-            }
-        }
-    }
 }

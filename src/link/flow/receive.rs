@@ -1,10 +1,10 @@
 //! Payloads in.
 
-use super::{EVENTS_MAX, Flow, FlowEvent, KEY_WANTED_PAUSE, gaps::Arrival};
+use super::{EVENTS_MAX, Flow, FlowEvent, KEY_WANTED_PAUSE, assembly::Head, gaps::Arrival};
 use crate::media::SoundPacket;
 use crate::time::{Duration, Instant, Unwrap32};
 use crate::wire::{
-    Control, ControlSegment, Feedback, Item, KeyFrameRequest, Payload, Ping, Pong, Ranges, Sound, VideoFragment,
+    Control, ControlSegment, Feedback, Item, KeyFrameRequest, Parity, Payload, Ping, Pong, Ranges, Sound, VideoFragment,
 };
 
 /// A fragment is not sent again within this part of the shortest round trip: whoever asks again sooner cannot have
@@ -67,6 +67,7 @@ impl Flow {
         self.arrivals = super::arrivals::Arrivals::new();
         self.loss_out = super::arrivals::Loss::default();
         self.rate.path_changed(now);
+        self.share = super::parity::share::Share::default();
         self.sound_in.forget_sequences();
         self.key_request_due = None;
         self.outgoing.drop_unsent(&mut self.counts);
@@ -88,6 +89,7 @@ impl Flow {
             Item::Ping(ping) => self.handle_ping(now, *ping),
             Item::Pong(pong) => self.counts.pongs_refused += u64::from(!self.clock.pong(now, pong)),
             Item::TailProbe(end) => self.handle_video_end(now, *end),
+            Item::Parity(parity) => self.handle_parity(now, parity),
             Item::Unknown(_) => self.counts.items_unknown += 1,
         }
     }
@@ -104,7 +106,7 @@ impl Flow {
             self.counts.fragments_refused += 1;
             return;
         };
-        let arrival = self.gaps.arrived(now, sequence, first, fragment.repeat);
+        let arrival = self.gaps.arrived(now, sequence, first, fragment);
         match arrival {
             Arrival::Duplicate => {
                 self.counts.fragments_duplicate += 1;
@@ -115,7 +117,26 @@ impl Flow {
         }
         self.arrivals.record(now, sequence);
         let jump = arrival == Arrival::Jump;
-        self.frames.accept(now, number, first, jump, fragment, &mut self.counts);
+        let head = Head::of_fragment(number, first, fragment);
+        if let Some(mended) = self.frames.accept(now, &head, jump, fragment, &mut self.counts) {
+            self.gaps.mended(mended);
+        }
+    }
+
+    /// Parities follow their frame: they also tell that all of it was sent.
+    fn handle_parity(&mut self, now: Instant, parity: &Parity<'_>) {
+        self.counts.parities_received += 1;
+        // Before the first fragment nobody knows where to begin.
+        let Some(known) = self.gaps.end() else { return };
+        let first = Unwrap32::after(known).peek(parity.first);
+        let number = Unwrap32::after(self.frames.seen()).peek(parity.frame);
+        if !self.gaps.announced(now, first.saturating_add(parity.count.into())) {
+            return;
+        }
+        let head = Head::of_parity(number, first, parity);
+        if let Some(mended) = self.frames.accept_parity(now, &head, parity, &mut self.counts) {
+            self.gaps.mended(mended);
+        }
     }
 
     fn handle_video_end(&mut self, now: Instant, end: u32) {
@@ -144,7 +165,9 @@ impl Flow {
     /// The totals tell the loss, the arrival times what the path carries.
     fn handle_feedback(&mut self, now: Instant, feedback: &Feedback<'_>) {
         let lost = self.loss_out.update(feedback.expected, feedback.received);
+        self.rate.set_parity_share(self.share.of_bits());
         self.rate.handle_feedback(now, feedback, self.outgoing.sent_end(), lost);
+        self.share.handle_feedback(feedback, lost, self.rate.queue());
         self.pacer.set_rate(self.rate.pace_bps());
     }
 

@@ -66,6 +66,8 @@ pub struct Counts {
     pub fragments_sent: u64,
     /// Fragments sent again.
     pub fragments_repeated: u64,
+    /// Parities sent.
+    pub parities_sent: u64,
     /// Fragments asked for and not sent again: sent a moment ago, or too often.
     pub repeats_refused: u64,
     /// Fragments larger than the session lets a payload be.
@@ -97,6 +99,10 @@ pub struct Counts {
     pub fragments_received: u64,
     /// Missing fragments that arrived after all, asked for or late.
     pub fragments_repaired: u64,
+    /// Parities that arrived.
+    pub parities_received: u64,
+    /// Fragments that came out of parities.
+    pub fragments_mended: u64,
     /// Fragments that arrived once too often.
     pub fragments_duplicate: u64,
     /// Fragments of frames that were done with.

@@ -1,5 +1,6 @@
 //! Payloads out.
 
+use super::outgoing::Written;
 use super::{Flow, KEY_REQUEST_PAUSE, TAIL_PROBE_PAUSE, arrivals, gaps};
 use crate::time::Instant;
 use crate::wire::{Item, PayloadWriter, Pong, Sound};
@@ -30,7 +31,11 @@ impl Flow {
             && let Some(written) = self.outgoing.write_next(now, &mut writer, &mut self.counts)
         {
             let bytes = small - writer.room();
-            self.rate.sent(now, written.sequence, bytes, written.repeat);
+            match written {
+                Written::Fragment { sequence, repeat } => self.rate.sent(now, sequence, bytes, repeat),
+                Written::Parity => {}
+            }
+            self.share.sent(bytes, &written);
             self.tail_probe_due = (self.outgoing.sent_end() > 0).then(|| now + TAIL_PROBE_PAUSE);
             self.pacer.sent(now, bytes);
         }

@@ -114,6 +114,8 @@ pub(super) struct Rate {
     losses: Losses,
     control: Control,
     queue: Duration,
+    /// Of the bits, what parities have beside the fragments.
+    parity_share: f32,
 }
 
 impl Rate {
@@ -127,6 +129,7 @@ impl Rate {
             losses: Losses::default(),
             control: Control::new(now),
             queue: Duration::ZERO,
+            parity_share: 0.0,
         }
     }
 
@@ -137,6 +140,11 @@ impl Rate {
         self.losses = Losses::default();
         self.control = Control::new(now);
         self.sent.iter_mut().for_each(|sent| sent.bytes = 0);
+    }
+
+    /// Beside the fragments parities take this share of the bits, 0 to 1: they arrive as the fragments do, and are in no report.
+    pub(super) fn set_parity_share(&mut self, share: f32) {
+        self.parity_share = share;
     }
 
     /// A fragment left with a payload of `bytes`; `repeat` where not for the first time.
@@ -168,6 +176,7 @@ impl Rate {
                 self.train.sample(&sample);
             }
         }
+        let bytes = (bytes as f32 / (1.0 - self.parity_share)) as u64;
         let (signal, queue, allowed) = self.detector.conclude(now);
         let loss = self.losses.update(now, feedback.arrivals.len(), lost);
         self.queue = queue;

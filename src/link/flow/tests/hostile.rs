@@ -5,7 +5,7 @@ use crate::link::MAX_PAYLOAD;
 use crate::link::flow::{Flow, FlowConfig, fuzz};
 use crate::media::{EncodedFrame, VideoCodec};
 use crate::time::{Duration, Instant};
-use crate::wire::{Feedback, Item, PayloadWriter, Range, Ranges, U16s, VideoFragment};
+use crate::wire::{Feedback, Item, Parity, PayloadWriter, Range, Ranges, U16s, VideoFragment};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -34,8 +34,25 @@ fn fragment(sequence: u32, frame: u32, length: u32, data: &[u8]) -> VideoFragmen
         codec: VideoCodec::H264,
         key: true,
         repeat: false,
+        parity: false,
         piece_ends: U16s::EMPTY,
         data,
+    }
+}
+
+/// Of a frame with a fragment like this.
+fn parity_of<'a>(fragment: &VideoFragment<'_>, row: u8, shard: &'a [u8]) -> Parity<'a> {
+    Parity {
+        first: fragment.sequence.wrapping_sub(fragment.index.into()),
+        frame: fragment.frame,
+        captured_us: fragment.captured_us,
+        length: fragment.length,
+        count: fragment.count,
+        row,
+        size: fragment.size,
+        codec: fragment.codec,
+        key: fragment.key,
+        shard,
     }
 }
 
@@ -63,13 +80,17 @@ proptest! {
     }
 
     #[test]
-    fn nearly_right_fragments_do_not_harm(
-        fragments in vec((0u32..40, 0u32..12, 0u32..40, 0u16..5, 1u16..6, any::<[bool; 3]>()), 0..300),
+    fn nearly_right_fragments_and_parities_do_not_harm(
+        fragments in vec((0u32..40, 0u32..12, 0u32..40, 0u16..5, 1u16..6, any::<[bool; 3]>(), any::<Option<[u8; 28]>>()), 0..300),
     ) {
         let mut bytes = Vec::new();
-        for (sequence, frame, offset, index, count, [key, repeat, pause]) in fragments {
-            let item = VideoFragment { offset, index, count, key, repeat, ..fragment(sequence, frame, 60, &[1; 20]) };
-            let payload = payload(&[Item::Video(item)]);
+        for (sequence, frame, offset, index, count, [key, repeat, pause], parity) in fragments {
+            let part = VideoFragment { offset, index, count, key, repeat, ..fragment(sequence, frame, 60, &[1; 20]) };
+            let item = match &parity {
+                Some(shard) => Item::Parity(Parity { key, ..parity_of(&part, index as u8, shard) }),
+                None => Item::Video(part),
+            };
+            let payload = payload(&[item]);
             bytes.extend((payload.len() as u16).to_le_bytes());
             bytes.push(if pause { 9 } else { 0 });
             bytes.extend(payload);

@@ -6,7 +6,9 @@ mod behaviour;
 mod clocks;
 mod control;
 mod hostile;
+mod mending;
 mod network;
+mod repair;
 mod table;
 mod weather;
 
