@@ -9,6 +9,7 @@
 mod chat;
 mod config;
 mod confine;
+mod darkroom;
 mod gauge;
 mod halt;
 mod intercom;
