@@ -37,7 +37,7 @@ pub enum Refusal {
     TooLong,
     /// The configuration does not let the door be opened from there.
     DoorIsClosed,
-    /// The door was opened often enough for now.
+    /// That was asked for often enough for now.
     TooOften,
     /// It says what cannot be asked for, in words.
     Unknown(String),
@@ -54,14 +54,14 @@ impl fmt::Display for Refusal {
             Refusal::DoorIsClosed => {
                 f.write_str("the door is not opened from there: that takes release = true under [mqtt] in station.toml")
             }
-            Refusal::TooOften => f.write_str("the door was opened often enough for now"),
+            Refusal::TooOften => f.write_str("that was asked for often enough for now"),
             Refusal::Unknown(why) => f.write_str(why),
         }
     }
 }
 
 /// What is asked for; whether the door may be, and how often, is not looked at here.
-pub(super) fn read(topics: &Topics, message: &Message, is_timely: bool) -> Result<Option<Wish>, Refusal> {
+pub(super) fn read(topics: &Topics, message: &Message) -> Result<Option<Wish>, Refusal> {
     if message.is_retained {
         return Err(Refusal::Retained);
     }
@@ -72,7 +72,7 @@ pub(super) fn read(topics: &Topics, message: &Message, is_timely: bool) -> Resul
     if text.is_empty() {
         return Ok(None);
     }
-    if !is_timely {
+    if !message.is_timely {
         return Err(Refusal::Late);
     }
     match (message.topic.as_str(), text) {

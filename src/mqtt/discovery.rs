@@ -17,9 +17,9 @@ pub(super) const EVENTS: [&str; 4] = ["ring", "call", "missed", "door"];
 const STATES: [&str; 10] =
     ["idle", "calling", "ringing", "talking", "held", "paging", "paged", "monitoring", "monitored", "ended"];
 
-/// A name for Home Assistant's identifiers, which have letters, digits, `_` and `-`: every other byte becomes `_` and its
+/// A name for the identifiers of Home Assistant and of clients at a broker, which have letters, digits, `_` and `-`: every other byte becomes `_` and its
 /// two digits, so that no two names become one.
-pub(super) fn identifier(name: &str) -> String {
+pub fn identifier(name: &str) -> String {
     let mut text = String::new();
     for byte in name.bytes() {
         if byte.is_ascii_alphanumeric() || byte == b'-' {

@@ -25,9 +25,12 @@ use std::collections::{BTreeMap, VecDeque};
 
 /// What happens without an event (somebody looked at the screen, so no call is missed any more) is seen after so long.
 const LOOK_AGAIN: Duration = Duration::from_secs(30);
-/// Openings of the door within [`DOOR_WITHIN`]: who holds a button down in an automation opens it no more often.
+/// Openings of the door within [`ALLOWED_WITHIN`]: an automation that runs wild opens it no more often.
 const DOOR_OPENINGS_MAX: usize = 6;
-const DOOR_WITHIN: Duration = Duration::from_secs(60);
+/// All that may be asked for within it: many times what people do, and no flood for the station and its log.
+const ASKED_MAX: usize = 30;
+/// See there.
+const ALLOWED_WITHIN: Duration = Duration::from_secs(60);
 /// Wishes that wait to be taken: more than a person has within a second.
 const WISHES_MAX: usize = 16;
 /// Letters of a peer, a reason or a fault: Home Assistant's attributes are for people.
@@ -109,8 +112,32 @@ pub struct Mirror {
     wishes: VecDeque<Wish>,
     is_status_wanted: bool,
     look_at: Instant,
-    opened: VecDeque<Instant>,
+    /// It calls somebody, as was last told: who of several has declined meanwhile is no news.
+    is_calling: bool,
+    openings: Allowance,
+    asked: Allowance,
     refused: Seldom,
+}
+
+/// So many within [`ALLOWED_WITHIN`].
+struct Allowance {
+    most: usize,
+    spent: VecDeque<Instant>,
+}
+
+impl Allowance {
+    fn of(most: usize) -> Allowance {
+        Allowance { most, spent: VecDeque::new() }
+    }
+
+    fn spend(&mut self, now: Instant) -> Result<(), Refusal> {
+        self.spent.retain(|at| now.since(*at) < ALLOWED_WITHIN);
+        if self.spent.len() >= self.most {
+            return Err(Refusal::TooOften);
+        }
+        self.spent.push_back(now);
+        Ok(())
+    }
 }
 
 impl Mirror {
@@ -126,7 +153,9 @@ impl Mirror {
             wishes: VecDeque::new(),
             is_status_wanted: false,
             look_at: Instant::ZERO,
-            opened: VecDeque::new(),
+            is_calling: false,
+            openings: Allowance::of(DOOR_OPENINGS_MAX),
+            asked: Allowance::of(ASKED_MAX),
             refused: Seldom::default(),
         }
     }
@@ -169,12 +198,16 @@ impl Mirror {
 
     /// Something has happened.
     pub fn handle_event(&mut self, event: &Event) {
+        let was_calling = self.is_calling;
+        if let Happening::State { state, .. } = &event.what {
+            self.is_calling = state == "calling";
+        }
         let (kind, peer) = match &event.what {
             Happening::State { state, peer, .. } if state == "ringing" => {
                 self.wish(Wish::Look { look: Look::Call, is_ring: true });
                 ("ring", peer.as_deref())
             }
-            Happening::State { state, peer, .. } if state == "calling" => {
+            Happening::State { state, peer, .. } if state == "calling" && !was_calling => {
                 self.wish(Wish::Look { look: Look::Camera, is_ring: true });
                 ("call", peer.as_deref())
             }
@@ -219,27 +252,16 @@ impl Mirror {
     ///
     /// # Errors
     /// Why nothing is done about it; whether that is worth a line in the log is [`Mirror::is_said`]'s to say.
-    pub fn handle_message(&mut self, now: Instant, message: &Message, is_timely: bool) -> Result<(), Refusal> {
-        let Some(wish) = command::read(&self.config.topics, message, is_timely)? else { return Ok(()) };
-        match wish {
-            Wish::Act(Action::ReleaseHere) => {
-                self.may_open(now)?;
-                self.wish(Wish::Act(Action::ReleaseHere));
+    pub fn handle_message(&mut self, now: Instant, message: &Message) -> Result<(), Refusal> {
+        let Some(wish) = command::read(&self.config.topics, message)? else { return Ok(()) };
+        if wish == Wish::Act(Action::ReleaseHere) {
+            if !self.config.may_release {
+                return Err(Refusal::DoorIsClosed);
             }
-            wish => self.wish(wish),
+            self.openings.spend(now)?;
         }
-        Ok(())
-    }
-
-    fn may_open(&mut self, now: Instant) -> Result<(), Refusal> {
-        if !self.config.may_release {
-            return Err(Refusal::DoorIsClosed);
-        }
-        self.opened.retain(|at| now.since(*at) < DOOR_WITHIN);
-        if self.opened.len() >= DOOR_OPENINGS_MAX {
-            return Err(Refusal::TooOften);
-        }
-        self.opened.push_back(now);
+        self.asked.spend(now)?;
+        self.wish(wish);
         Ok(())
     }
 

@@ -28,6 +28,7 @@ mod packet;
 mod session;
 
 pub use command::{Refusal, Wish};
+pub use discovery::identifier;
 pub use mirror::{Mirror, MirrorConfig, Topics};
 pub use packet::{Publication, QoS, fuzz_packets};
 pub use session::{Message, Session, SessionConfig, SessionError, SessionEvent};

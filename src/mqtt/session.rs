@@ -3,8 +3,8 @@
 //!
 //! **Nothing is kept for us while we are away, and nothing old passes for new.** The session is a clean one, so a broker forgets
 //! what was meant for us when the connection ends. A connection itself may hold messages back for as long as TCP tries; so it is
-//! asked for a sign of life every few seconds, and [`Session::is_timely`] says no as soon as one is overdue: what arrives then,
-//! before that sign, may have waited somewhere.
+//! asked for a sign of life every few seconds, and [`Message::is_timely`] is false as soon as one is overdue, or was asked for too
+//! late since this program itself stood still: what arrives then, before that sign, may have waited somewhere.
 //!
 //! Of what we say, what is retained is said anew by whoever has it ([`SessionEvent::Welcome`]); an event that was not acknowledged
 //! is repeated after a cut, as long as it is news ([`NEWS_FOR`]).
@@ -57,6 +57,8 @@ pub struct Message {
     pub payload: Option<Vec<u8>>,
     /// It has lain in the broker since who knows when.
     pub is_retained: bool,
+    /// It was sent a few seconds ago at most, as far as can be told.
+    pub is_timely: bool,
 }
 
 /// What happens.
@@ -200,10 +202,12 @@ impl Session {
                 return Err(SessionError::Garbage);
             }
             (Incoming::Publish { topic, payload, is_retained, number }, State::Here) => {
-                self.take(Message { topic, payload: Some(payload), is_retained }, number);
+                let is_timely = self.is_timely(now);
+                self.take(Message { topic, payload: Some(payload), is_retained, is_timely }, number);
             }
             (Incoming::Oversized { topic, number }, State::Here) => {
-                self.take(Message { topic, payload: None, is_retained: false }, number);
+                let is_timely = self.is_timely(now);
+                self.take(Message { topic, payload: None, is_retained: false, is_timely }, number);
             }
             (Incoming::PublishAnswer(number), State::Here) => {
                 self.pending.retain(|pending| pending.number != number || !pending.is_sent);
@@ -347,8 +351,8 @@ impl Session {
     }
 
     /// Whether what comes now was sent just now, as far as can be told.
-    pub fn is_timely(&self, now: Instant) -> bool {
-        self.asked_at.is_none_or(|at| now < at + TIMELY)
+    fn is_timely(&self, now: Instant) -> bool {
+        now < self.asked_at.unwrap_or(self.ping_at) + TIMELY
     }
 }
 
@@ -430,7 +434,8 @@ mod tests {
         welcome(&mut session, NOW);
         session.handle_bytes(NOW, b"\x33\x0c\0\x04v/do\0\x09quit").unwrap();
         assert_eq!(written(&mut session), b"\x40\x02\0\x09");
-        let message = Message { topic: "v/do".into(), payload: Some(b"quit".to_vec()), is_retained: true };
+        let payload = Some(b"quit".to_vec());
+        let message = Message { topic: "v/do".into(), payload, is_retained: true, is_timely: true };
         assert_eq!(session.poll_event(), Some(SessionEvent::Message(message)));
         assert_eq!(session.poll_event(), None);
     }
@@ -443,9 +448,21 @@ mod tests {
         assert_eq!(asked, NOW + PING_EVERY);
         session.handle_timeout(asked).unwrap();
         assert_eq!(written(&mut session), b"\xc0\0");
-        assert!(session.is_timely(asked + TIMELY / 2) && !session.is_timely(asked + TIMELY));
-        session.handle_bytes(asked + TIMELY, b"\xd0\0").unwrap();
-        assert!(session.is_timely(asked + TIMELY));
+        let is_timely = |session: &mut Session, at: Instant, bytes: &[u8]| {
+            session.handle_bytes(at, bytes).unwrap();
+            match session.poll_event() {
+                Some(SessionEvent::Message(message)) => message.is_timely,
+                other => panic!("{other:?}"),
+            }
+        };
+        let message = b"\x30\x06\0\x04v/do";
+        assert!(is_timely(&mut session, asked + TIMELY / 2, message));
+        // A cut has ended: what waited comes before the sign of life, and with it.
+        assert!(!is_timely(&mut session, asked + TIMELY, &[&message[..], b"\xd0\0"].concat()));
+        assert!(is_timely(&mut session, asked + TIMELY, message));
+        // This program stood still, and has not even asked.
+        let much_later = session.poll_timeout().unwrap() + TIMELY;
+        assert!(!is_timely(&mut session, much_later, message));
 
         let asked = session.poll_timeout().unwrap();
         session.handle_timeout(asked).unwrap();

@@ -130,7 +130,7 @@ pub fn the_door_opens_on_a_fresh_word_alone() {
     for _ in 0..6 {
         broker.say("visavis/door/door/set", "UNLOCK", &[]);
     }
-    bridge.until_says("opened often enough");
+    bridge.until_says("asked for often enough");
 }
 
 pub fn a_door_that_is_not_released_stays_shut() {

@@ -45,7 +45,7 @@ fn newest(published: &[(String, String)], topic: &str) -> Option<Value> {
 }
 
 fn message(topic: &str, payload: &str) -> Message {
-    Message { topic: topic.into(), payload: Some(payload.into()), is_retained: false }
+    Message { topic: topic.into(), payload: Some(payload.into()), is_retained: false, is_timely: true }
 }
 
 fn state(state: &str, peer: Option<&str>) -> Event {
@@ -122,6 +122,10 @@ fn a_ring_is_told_at_once_and_its_picture_when_it_comes() {
     assert_eq!(topics, ["visavis/door/ring/picture", "visavis/door/picture"]);
     mirror.handle_event(&state("calling", Some("kitchen")));
     assert_eq!(mirror.poll_wish(), Some(Wish::Look { look: Look::Camera, is_ring: true }), "who stands at this door");
+    // One of several declined.
+    published(&mut mirror);
+    mirror.handle_event(&state("calling", None));
+    assert_eq!((published(&mut mirror), mirror.poll_wish()), (Vec::new(), Some(Wish::Status)));
     // Talking is no ring.
     published(&mut mirror);
     mirror.handle_event(&state("talking", Some("kitchen")));
@@ -181,7 +185,7 @@ fn an_automation_answers_and_rings_and_does_no_more() {
         ("pair", None),
         ("sing", None),
     ] {
-        let done = mirror.handle_message(NOW, &message("visavis/door/command", text), true);
+        let done = mirror.handle_message(NOW, &message("visavis/door/command", text));
         let wish = mirror.poll_wish();
         match (wanted, &wish) {
             (Some(wanted), Some(Wish::Act(action))) => assert_eq!(action.to_string(), wanted),
@@ -190,33 +194,45 @@ fn an_automation_answers_and_rings_and_does_no_more() {
         }
     }
     let not_text = Message { payload: Some(vec![0xff]), ..message("visavis/door/command", "") };
-    assert!(mirror.handle_message(NOW, &not_text, true).is_err());
+    assert!(mirror.handle_message(NOW, &not_text).is_err());
     let too_long = Message { payload: None, ..not_text };
-    assert_eq!(mirror.handle_message(NOW, &too_long, true), Err(Refusal::TooLong));
+    assert_eq!(mirror.handle_message(NOW, &too_long), Err(Refusal::TooLong));
     let removal = message("visavis/door/door/set", "");
-    assert_eq!(mirror.handle_message(NOW, &removal, true), Ok(()), "so a retained message is taken away");
+    assert_eq!(mirror.handle_message(NOW, &removal), Ok(()), "so a retained message is taken away");
     assert_eq!(mirror.poll_wish(), None);
 }
 
 #[test]
 fn the_door_opens_for_nobody_who_may_not_and_for_nothing_old() {
     let unlock = message("visavis/door/door/set", "UNLOCK");
-    assert_eq!(mirror(false).handle_message(NOW, &unlock, true), Err(Refusal::DoorIsClosed));
+    assert_eq!(mirror(false).handle_message(NOW, &unlock), Err(Refusal::DoorIsClosed));
     let mut mirror = mirror(true);
     let retained = Message { is_retained: true, ..unlock.clone() };
-    assert_eq!(mirror.handle_message(NOW, &retained, true), Err(Refusal::Retained));
-    assert_eq!(mirror.handle_message(NOW, &unlock, false), Err(Refusal::Late));
+    assert_eq!(mirror.handle_message(NOW, &retained), Err(Refusal::Retained));
+    assert_eq!(mirror.handle_message(NOW, &Message { is_timely: false, ..unlock.clone() }), Err(Refusal::Late));
     for payload in ["unlock", "OPEN", "true"] {
-        assert!(mirror.handle_message(NOW, &message("visavis/door/door/set", payload), true).is_err());
+        assert!(mirror.handle_message(NOW, &message("visavis/door/door/set", payload)).is_err());
     }
-    assert_eq!(mirror.handle_message(NOW, &message("visavis/door/door/set", "LOCK"), true), Ok(()));
+    assert_eq!(mirror.handle_message(NOW, &message("visavis/door/door/set", "LOCK")), Ok(()));
     assert_eq!(mirror.poll_wish(), None);
     for _ in 0..DOOR_OPENINGS_MAX {
-        assert_eq!(mirror.handle_message(NOW, &unlock, true), Ok(()));
+        assert_eq!(mirror.handle_message(NOW, &unlock), Ok(()));
         assert_eq!(mirror.poll_wish(), Some(Wish::Act(Action::ReleaseHere)));
     }
-    assert_eq!(mirror.handle_message(NOW, &unlock, true), Err(Refusal::TooOften));
-    assert_eq!(mirror.handle_message(NOW + DOOR_WITHIN, &unlock, true), Ok(()));
+    assert_eq!(mirror.handle_message(NOW, &unlock), Err(Refusal::TooOften));
+    assert_eq!(mirror.handle_message(NOW + ALLOWED_WITHIN, &unlock), Ok(()));
+}
+
+#[test]
+fn a_flood_of_wishes_does_not_reach_the_station() {
+    let mut mirror = mirror(true);
+    let mute = message("visavis/door/command", "mute");
+    let taken = (0..1_000).filter(|_| {
+        let is_taken = mirror.handle_message(NOW, &mute).is_ok();
+        is_taken && mirror.poll_wish().is_some()
+    });
+    assert_eq!(taken.count(), ASKED_MAX);
+    assert_eq!(mirror.handle_message(NOW + ALLOWED_WITHIN, &mute), Ok(()));
 }
 
 #[test]

@@ -9,7 +9,7 @@ mod broker;
 
 use self::asker::{Asker, News};
 use self::broker::{Dialler, Stream};
-use crate::mqtt::{Mirror, MirrorConfig, Session, SessionConfig, SessionEvent, Topics, Wish};
+use crate::mqtt::{Mirror, MirrorConfig, Session, SessionConfig, SessionEvent, Topics, Wish, identifier};
 use crate::sys::wake::{Stop, Wake};
 use crate::sys::{clock, poll};
 use crate::time::{Duration, Instant, Seldom, earliest};
@@ -86,7 +86,7 @@ impl Bridge {
         let wake = Wake::new()?;
         let topics = Topics::beneath(&config.root);
         let session = Session::new(SessionConfig {
-            client: format!("{CLIENT}{}", config.station_name),
+            client: format!("{CLIENT}{}", identifier(&config.station_name)),
             user: config.user,
             password: config.password,
             will: topics.availability(false),
@@ -183,8 +183,7 @@ impl Bridge {
                     );
                 }
                 SessionEvent::Message(message) => {
-                    let is_timely = self.session.is_timely(now);
-                    if let Err(refusal) = self.mirror.handle_message(now, &message, is_timely)
+                    if let Err(refusal) = self.mirror.handle_message(now, &message)
                         && let Some(unsaid) = self.mirror.is_said(now)
                     {
                         tracing::warn!("a message at {} is ignored: {refusal}{unsaid}", message.topic);
