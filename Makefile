@@ -28,7 +28,7 @@ fi
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-lab build run test test-web check lab soak bench bench-network fuzz loom fmt clean install deb test-deb setup-cross cross test-arm board
+.PHONY: help setup setup-lab build run test test-web test-mqtt check lab soak bench bench-network fuzz loom fmt clean install deb test-deb setup-cross cross test-arm board
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/make \1@\2/p' $(MAKEFILE_LIST) | column -t -s @
@@ -53,6 +53,10 @@ test-web: setup ## the page for phones and laptops, in a real browser
 	$(call need,chromium chromium-driver)
 	VISAVIS_BROWSER=1 $(if $(PICTURES),VISAVIS_PICTURES=$(abspath $(PICTURES))) $(CARGO) test --locked --test web
 
+test-mqtt: setup ## the house's own automation, with a real MQTT broker
+	$(call need,mosquitto mosquitto-clients)
+	VISAVIS_BROKER=1 $(CARGO) test --locked --test mqtt
+
 # How far the unit is open at most, in tenths, as `systemd-analyze security` counts it: 0 is shut, 100 is open.
 EXPOSURE_MAX := 20
 check: setup ## format, lints, documentation, licences, minimum Rust version, the unit's sandbox
@@ -61,7 +65,7 @@ check: setup ## format, lints, documentation, licences, minimum Rust version, th
 	RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" $(CARGO) doc --locked --no-deps --document-private-items
 	$(CARGO) test --locked --test tidy
 	$(call need,systemd)
-	@mkdir -p target && for unit in visavis visavis-web; do \
+	@mkdir -p target && for unit in visavis visavis-web visavis-mqtt; do \
 		sed 's|@PREFIX@|/usr|g' deploy/$$unit.service >target/$$unit.service; \
 		systemd-analyze security --offline=true --threshold=$(EXPOSURE_MAX) --no-pager target/$$unit.service \
 			>target/$$unit.security || { cat target/$$unit.security; exit 1; }; \
@@ -127,7 +131,7 @@ SHARE    = $(DESTDIR)$(PREFIX)/share
 install: ## the program, its unit, users and device rules, man pages and completion (DESTDIR=, PREFIX=/usr/local)
 	@test -x $(PROGRAM) || { echo "$(PROGRAM) is missing: make build first, not as root (for another architecture make cross)"; exit 1; }
 	install -D -m 755 $(if $(STRIP),-s --strip-program=$(STRIP)) $(PROGRAM) $(DESTDIR)$(PREFIX)/bin/visavis
-	for unit in visavis visavis-web; do sed 's|@PREFIX@|$(PREFIX)|g' deploy/$$unit.service | \
+	for unit in visavis visavis-web visavis-mqtt; do sed 's|@PREFIX@|$(PREFIX)|g' deploy/$$unit.service | \
 		install -D -m 644 /dev/stdin $(SYSTEM)/systemd/system/$$unit.service || exit 1; done
 	install -D -m 644 deploy/visavis.sysusers $(SYSTEM)/sysusers.d/visavis.conf
 	install -D -m 644 deploy/visavis.tmpfiles $(SYSTEM)/tmpfiles.d/visavis.conf

@@ -46,6 +46,7 @@
 //! | [`panel`] | buttons, keys, touches, lamps, the door's strike, and the control socket | call, device, sys, time |
 //! | [`stage`] | the thread bodies | device, ring, codec, voice, card, stats, sys, media, time |
 //! | [`web`] | browsers as stations: the page, who is let in, WebRTC | identity, codec, sys, media, time |
+//! | [`mqtt`] | the house's own automation: what a broker, and Home Assistant there, are told and may ask | call, panel, time |
 //! | [`station`] | wiring, net loop, supervision, report | everything below |
 //! | [`config`] | `station.toml`: as typed, as meant | station, panel, call, find, card, device, identity, media, time |
 //! | [`cli`] | one file per subcommand | station, device, everything below |
@@ -63,6 +64,7 @@ pub mod link;
 pub mod load;
 pub mod media;
 pub mod metrics;
+pub mod mqtt;
 pub mod panel;
 pub mod ring;
 pub mod stage;

@@ -17,6 +17,7 @@ mod log;
 mod logging;
 mod man;
 mod media;
+mod mqtt;
 mod pair;
 mod peers;
 mod run;
@@ -90,6 +91,8 @@ enum Command {
     Log(log::Args),
     /// Serve the page for phones and laptops, and invite them
     Web(web::Args),
+    /// Tell the house's MQTT broker, and Home Assistant there, what happens at this station
+    Mqtt(mqtt::Args),
     /// Measure what this board pays per frame for each stage and codec
     Bench(BenchArgs),
     /// Write the man pages
@@ -153,6 +156,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Peers(args) => peers::run(args),
         Command::Log(args) => log::run(&args),
         Command::Web(args) => web::run(args),
+        Command::Mqtt(args) => mqtt::run(&args),
         Command::Man(args) => man::run(&args),
         Command::Completion(args) => completion::run(&args),
         Command::Bench(args) => bench::run(args.json, usize::from(args.frames))

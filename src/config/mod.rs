@@ -18,6 +18,7 @@ mod intercom;
 mod lines;
 mod media;
 mod metrics;
+mod mqtt;
 mod name;
 #[cfg(test)]
 mod tests;
@@ -32,6 +33,7 @@ pub use intercom::Surroundings;
 pub use lines::{Lamp, Relay, Telling};
 pub use media::{Camera, Loudspeaker, Microphone, PORT, Screen, Station};
 pub use metrics::Metrics;
+pub use mqtt::{BrokerAddress, CertificateFile, Mqtt, PasswordFile, Topic, UserName};
 pub use name::Name;
 pub use value::{BitRate, FrameRate};
 pub use web::Web;
@@ -75,6 +77,8 @@ pub struct Config {
     pub metrics: Metrics,
     /// `[web]`
     pub web: Web,
+    /// `[mqtt]`
+    pub mqtt: Mqtt,
     /// `[[button]]`, each one
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub button: Vec<Button>,

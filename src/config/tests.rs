@@ -152,6 +152,14 @@ const EVERYTHING_ELSE: &str = r#"
     [web]
     listen = "[::]:8443"
     hosts = ["door.example.org"]
+    [mqtt]
+    broker = "mqtts://broker.example.org:8884"
+    user = "door"
+    password_file = "mqtt"
+    ca_file = "/etc/visavis/broker.pem"
+    discovery = "ha"
+    topic = "house/door"
+    release = true
     [[button]]
     line = "BTN_CALL"
     active_low = true
@@ -191,6 +199,7 @@ fn what_is_typed_is_meant() {
     assert_eq!(config.metrics.listen, Some("[::1]:9187".parse().unwrap()));
     assert_eq!(config.web.listen, Some("[::]:8443".parse().unwrap()));
     assert_eq!(config.web.hosts, ["door.example.org"]);
+    assert!(config.mqtt.release && config.mqtt.broker.as_ref().is_some_and(|broker| broker.has_tls));
     assert_eq!(config.peer[0].address, Some(PeerAddress { host: "2001:db8::7".into(), port: Some(10088) }));
 }
 

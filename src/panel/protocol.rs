@@ -9,11 +9,14 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 /// Version of the frames' contents.
-pub const VERSION: u8 = 4;
+pub const VERSION: u8 = 5;
 /// Longest body of a request: an action's text is short.
 pub const REQUEST_BYTES_MAX: usize = 1 << 10;
-/// Longest body of a reply: a log of [`LOG_MAX`] calls, or [`ITEMS_MAX`] stations, with names of 32 letters.
-pub const REPLY_BYTES_MAX: usize = 64 << 10;
+/// Longest body of a reply: a picture, of [`STILL_BYTES_MAX`]; a log of [`LOG_MAX`] calls, or [`ITEMS_MAX`] stations, with names of
+/// 32 letters have less.
+pub const REPLY_BYTES_MAX: usize = STILL_BYTES_MAX + 64;
+/// Longest image in JPEG that is given out: 640x480 in good quality has some 60 kB, noisy 720p in fair quality less than this.
+pub const STILL_BYTES_MAX: usize = 192 << 10;
 /// Calls in one log at most.
 pub const LOG_MAX: usize = 200;
 /// Links, stations or faults in one reply at most.
@@ -45,6 +48,17 @@ pub enum Request {
     Measure,
     /// How far that has come, or what the last one found.
     Measurement,
+    /// A still picture, as things look now; it may take a few seconds.
+    Still(Look),
+}
+
+/// What is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Look {
+    /// Who stands here: this station's own camera.
+    Camera,
+    /// Who rings, or is talked to: the far side, as the screen shows it.
+    Call,
 }
 
 /// What the station says to a request.
@@ -69,6 +83,8 @@ pub enum Answer {
     },
     /// A measurement, so far.
     Measurement(Measurement),
+    /// An image in JPEG, of [`STILL_BYTES_MAX`] at most.
+    Still(Vec<u8>),
 }
 
 /// What the station sends.
@@ -113,6 +129,14 @@ pub struct Status {
     pub faults: Vec<String>,
     /// Pictures that are less than they were meant to be, since the board is hot or late.
     pub reduced: Vec<ReducedStatus>,
+    /// Its key's fingerprint.
+    pub key: String,
+    /// Calls that were missed since somebody was last here.
+    pub missed: u32,
+    /// Whether it has a door's strike.
+    pub has_door: bool,
+    /// Whether that has current, so that the door can be pushed open.
+    pub is_door_open: bool,
 }
 
 /// How long sound takes from mouth to ear.
@@ -251,6 +275,8 @@ pub enum Happening {
         /// Why.
         reason: String,
     },
+    /// The door's strike has current, or no more.
+    DoorOpen(bool),
     /// Pairing began or ended.
     Pairing {
         /// In words.
@@ -391,8 +417,8 @@ mod tests {
         let mut bytes = Vec::new();
         write_frame(&Request::Act("ring kitchen".into()), REQUEST_BYTES_MAX, &mut bytes).unwrap();
         write_frame(&Request::Status, REQUEST_BYTES_MAX, &mut bytes).unwrap();
-        // Golden: length 15, version 4, variant 0, text of 12 bytes.
-        assert_eq!(bytes, b"\x0f\0\0\0\x04\0\x0cring kitchen\x02\0\0\0\x04\x01");
+        // Golden: length 15, version 5, variant 0, text of 12 bytes.
+        assert_eq!(bytes, b"\x0f\0\0\0\x05\0\x0cring kitchen\x02\0\0\0\x05\x01");
         for cut in 0..19 {
             assert_eq!(read_frame::<Request>(&bytes[..cut], REQUEST_BYTES_MAX), Ok(None));
         }
@@ -406,7 +432,7 @@ mod tests {
         let read = |bytes: &[u8]| read_frame::<Request>(bytes, REQUEST_BYTES_MAX);
         assert_eq!(read(b"\xff\xff\xff\xff"), Err(FrameError::TooLong(0xffff_ffff)));
         assert_eq!(read(b"\x02\0\0\0\x01\x01"), Err(FrameError::Version(1)));
-        for garbage in [&b"\0\0\0\0"[..], b"\x01\0\0\0\x04", b"\x02\0\0\0\x04\x63", b"\x03\0\0\0\x04\x01\x01"] {
+        for garbage in [&b"\0\0\0\0"[..], b"\x01\0\0\0\x05", b"\x02\0\0\0\x05\x63", b"\x03\0\0\0\x05\x01\x01"] {
             assert_eq!(read(garbage), Err(FrameError::Garbage), "{garbage:?}");
         }
     }
@@ -425,7 +451,8 @@ mod tests {
         let link = LinkStatus { name, address: Some("[2001:db8:0:0:0:0:0:1]:10087".into()), ..LinkStatus::default() };
         let fault = "a fault is a sentence, and a long one may have two hundred letters ".repeat(4);
         let status = Status { links: vec![link; ITEMS_MAX], faults: vec![fault; ITEMS_MAX], ..Status::default() };
-        for answer in [Answer::Log(vec![call; LOG_MAX]), Answer::Status(Box::new(status))] {
+        let picture = Answer::Still(vec![255; STILL_BYTES_MAX]);
+        for answer in [Answer::Log(vec![call; LOG_MAX]), Answer::Status(Box::new(status)), picture] {
             write_frame(&Reply::Answer(answer), REPLY_BYTES_MAX, &mut Vec::new()).unwrap();
         }
     }

@@ -71,6 +71,8 @@ impl fmt::Display for Happening {
             Happening::MissedCall { peer } => write!(f, "{peer} called in vain"),
             Happening::DoorReleased { by } => write!(f, "door opened by {by}"),
             Happening::ReleaseRefused { by, reason } => write!(f, "door not opened for {by}: {reason}"),
+            Happening::DoorOpen(true) => f.write_str("the door's strike has current"),
+            Happening::DoorOpen(false) => f.write_str("the door is locked again"),
             Happening::Pairing { words, .. } => write!(f, "pairing: {words}"),
             Happening::LinkUp { peer, address } => write!(f, "{peer} is here, at {address}"),
             Happening::LinkDown { peer, reason } => write!(f, "{peer} is away: {reason}"),

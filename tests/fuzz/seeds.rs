@@ -69,6 +69,7 @@ fn seeds(target: &str, folder: &Path) -> std::io::Result<Vec<Vec<u8>>> {
         "h264" => vec![stream(VideoCodec::H264, 0)],
         "journal" => journal(folder)?,
         "mjpeg" => vec![stream(VideoCodec::Mjpeg, 0)],
+        "mqtt" => vec![b"\x20\x02\0\0\x90\x03\0\x01\x01\x33\x08\0\x01a\0\x02UNL\x40\x02\0\x01\xd0\0".to_vec()],
         "size" => vec![b"640x480".to_vec()],
         "sound" => vec![sound()],
         "ticket" => vec![ticket()],

@@ -162,6 +162,14 @@ fn hide_configured(scrub: &mut Scrub, config: &Config) {
             scrub.hide("host", &address.host);
         }
     }
+    if let Some(broker) = &config.mqtt.broker
+        && broker.at.host.parse::<std::net::IpAddr>().is_err()
+    {
+        scrub.hide("broker", &broker.at.host);
+    }
+    if let Some(user) = &config.mqtt.user {
+        scrub.hide("broker-user", &user.0);
+    }
     if let crate::call::Whom::Named(name) = &config.call.usual {
         scrub.hide("station", name);
     }
@@ -259,6 +267,17 @@ mod tests {
         let many = "usb\n".repeat(LINES_MAX + 10) + "usb last";
         let kept = kernel(Some(many));
         assert!(kept.lines().count() == LINES_MAX && kept.ends_with("usb last"));
+    }
+
+    #[test]
+    fn who_the_broker_is_and_who_we_are_there_is_hidden() {
+        let text = "[mqtt]\nbroker = 'mqtts://hub.example.org'\nuser = 'frontdoor'\npassword_file = 'mqtt'";
+        let config = Config::parse(text, std::path::Path::new("station.toml")).unwrap();
+        let mut scrub = Scrub::new(b"board");
+        hide_configured(&mut scrub, &config);
+        let shown = scrub.values(&config.to_toml());
+        assert!(!shown.contains("hub.example") && !shown.contains("frontdoor"), "{shown}");
+        assert!(shown.contains("mqtts://"), "{shown}");
     }
 
     #[test]

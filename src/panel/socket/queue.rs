@@ -3,9 +3,9 @@
 use std::collections::VecDeque;
 use std::io::{self, Write};
 
-/// Bytes that wait for a client at most: two of the longest replies, or a night's events. The kernel keeps about
+/// Bytes that wait for a client at most: the longest reply, a picture, or many nights' events. The kernel keeps about
 /// 200 kB more.
-const WAITING_BYTES_MAX: usize = 128 << 10;
+const WAITING_BYTES_MAX: usize = 256 << 10;
 
 /// Whole frames; the first may be half written.
 #[derive(Debug, Default)]

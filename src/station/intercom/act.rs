@@ -9,7 +9,7 @@ use crate::journal::{Record, What};
 use crate::media::Picture;
 use crate::panel::HandEvent;
 use crate::panel::protocol::{Answer, CallRecord, Happening, LOG_MAX, Measurement, Request};
-use crate::panel::socket::{Credentials, Server};
+use crate::panel::socket::{ClientId, Credentials, Server};
 use crate::station::resolve::resolve;
 use crate::sys::calendar::unix_ms;
 use crate::time::Instant;
@@ -46,16 +46,23 @@ impl Intercom {
         while let Some((client, request, credentials)) =
             self.chronicle.control.as_mut().and_then(|control: &mut Server| control.poll_request(now))
         {
-            let answer = self.answer(now, &request, &credentials);
-            if let Some(control) = &mut self.chronicle.control {
+            let answer = self.answer(now, client, &request, &credentials);
+            if let (Some(control), Some(answer)) = (&mut self.chronicle.control, answer) {
                 control.answer(now, client, answer);
             }
         }
     }
 
-    fn answer(&mut self, now: Instant, request: &Request, credentials: &Credentials) -> Answer {
+    /// None where the answer comes later.
+    fn answer(
+        &mut self,
+        now: Instant,
+        client: ClientId,
+        request: &Request,
+        credentials: &Credentials,
+    ) -> Option<Answer> {
         let done = |result: Result<(), String>| result.map_or_else(Answer::Refused, |()| Answer::Done);
-        match request {
+        Some(match request {
             Request::Act(text) => done(
                 text.parse::<Action>()
                     .map_err(|error| error.to_string())
@@ -71,7 +78,8 @@ impl Intercom {
             },
             Request::Measure => done(self.measure()),
             Request::Measurement => Answer::Measurement(self.measurement()),
-        }
+            Request::Still(look) => return self.look(now, client, *look),
+        })
     }
 
     /// Does something, or says why not.

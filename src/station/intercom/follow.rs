@@ -8,7 +8,7 @@ use crate::call::{CallEvent, State, Tone};
 use crate::card::Card;
 use crate::identity::PublicKey;
 use crate::media::Limit;
-use crate::panel::protocol::Happening;
+use crate::panel::protocol::{Happening, Look};
 use crate::station::stages::fault;
 use crate::station::switchboard::Routes;
 use crate::station::view::{HouseView, NetView, PeerView};
@@ -129,6 +129,7 @@ impl Intercom {
             && let Some(picture) = looks.still.pictures.take()
         {
             looks.still.switch().set(false);
+            self.stills.handle_picture(Look::Camera, &picture);
             self.chronicle.flush(now, Some(picture.clone()), false);
         }
         self.chronicle.flush(now, None, false);
@@ -230,14 +231,18 @@ impl Intercom {
         let screen = self.board.stages.board.clone();
         let settled = now.since(self.state_since) >= CALLER_SETTLES;
         let wants_caller = settled && self.chronicle.wants_caller(self.call.state());
+        let wants_far_side = self.wants_far_side();
         if let Some(picture) = screen.take_snapshot() {
             if core::mem::take(&mut self.is_snapshot_wanted) {
                 self.keep_snapshot(&picture);
             }
+            if wants_far_side {
+                self.stills.handle_picture(Look::Call, &picture);
+            }
             if wants_caller {
                 self.chronicle.note_caller(picture);
             }
-        } else if wants_caller || self.is_snapshot_wanted {
+        } else if wants_caller || wants_far_side || self.is_snapshot_wanted {
             screen.request_snapshot();
         }
     }

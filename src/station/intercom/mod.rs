@@ -15,6 +15,7 @@ mod notice;
 mod settings;
 mod show;
 mod status;
+mod still;
 
 pub use settings::{IntercomConfig, PeerSettings};
 
@@ -23,6 +24,7 @@ use self::house::House;
 use self::meeting::Meeting;
 use self::notice::Notice;
 use self::status::Pace;
+use self::still::Stills;
 use super::config::Config;
 use super::halt::Halt;
 use super::invitation::Invited;
@@ -68,6 +70,7 @@ pub struct Intercom {
     /// As last told: to notice what is news.
     told_state: (String, Vec<PublicKey>),
     told_faults: Vec<String>,
+    told_door: bool,
     told_strangers: u64,
     often: Often,
     pace: Pace,
@@ -83,6 +86,7 @@ pub struct Intercom {
     touched_at: Instant,
     /// Somebody wants a picture of the screen kept.
     is_snapshot_wanted: bool,
+    stills: Stills,
     /// A link that is shown, and until when it holds.
     invitation: Option<(Invited, Instant)>,
 }
@@ -129,6 +133,7 @@ impl Intercom {
             state_since: now,
             told_state: ("idle".into(), Vec::new()),
             told_faults: Vec::new(),
+            told_door: false,
             told_strangers: 0,
             often: Often::default(),
             pace: Pace::new(now, &board.view),
@@ -141,6 +146,7 @@ impl Intercom {
             door_answer: (false, Instant::ZERO),
             touched_at: now,
             is_snapshot_wanted: false,
+            stills: Stills::start(board.net.clone()).map_err(said("start a thread"))?,
             invitation: None,
             board,
             settings,
@@ -203,6 +209,8 @@ impl Intercom {
             self.turn_meeting(now);
             self.follow_call(now);
             self.move_media(now);
+            self.answer_looks(now);
+            self.note_door(now);
             self.board.transmit(now);
             if now >= self.housekeeping_at {
                 self.keep_house(now)?;
@@ -246,6 +254,7 @@ impl Intercom {
             self.call.poll_timeout(),
             self.meeting.as_ref().and_then(Meeting::poll_timeout),
             self.chronicle.poll_timeout(),
+            self.stills.poll_timeout(),
             hands_at,
             control_at,
         ]

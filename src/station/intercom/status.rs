@@ -116,6 +116,10 @@ impl Intercom {
             media: self.media_status(),
             reduced: self.reduced(),
             faults: self.faults(),
+            key: format!("{:#}", self.own),
+            missed: self.chronicle.missed,
+            has_door: self.settings.call.door.is_some(),
+            is_door_open: self.hands.is_releasing(),
         }
     }
 

@@ -48,6 +48,9 @@ pub fn play(_: &Order) -> Outcome<String> {
     door.peers("allow kitchen release")?;
     door.act("rescan")?;
     let pulse = release(&call)?;
+    for is_open in [true, false] {
+        door.wait_event("what its strike does", |what| what["door_open"] == is_open)?;
+    }
     door.wait_record("the release, with a picture", |record| {
         record["what"] == "door-released" && record["who"] == "kitchen" && record["still"].is_string()
     })
