@@ -103,11 +103,17 @@ fn links(text: &mut Text, house: &HouseView) {
         .sample(&[("direction", "in")], house.received_bytes as f64)
         .sample(&[("direction", "out")], house.sent_bytes as f64);
     let counts = &house.counts;
-    text.family("visavis_fragments_total", Kind::Counter, "Fragments of pictures, all stations together.")
-        .sample(&[("what", "sent")], counts.fragments_sent as f64)
-        .sample(&[("what", "sent_again")], counts.fragments_repeated as f64)
-        .sample(&[("what", "received")], counts.fragments_received as f64)
-        .sample(&[("what", "repaired")], counts.fragments_repaired as f64);
+    text.family(
+        "visavis_fragments_total",
+        Kind::Counter,
+        "Fragments of pictures, and what stands in for lost ones, all stations together.",
+    )
+    .sample(&[("what", "sent")], counts.fragments_sent as f64)
+    .sample(&[("what", "sent_again")], counts.fragments_repeated as f64)
+    .sample(&[("what", "received")], counts.fragments_received as f64)
+    .sample(&[("what", "repaired")], counts.fragments_repaired as f64)
+    .sample(&[("what", "parities_sent")], counts.parities_sent as f64)
+    .sample(&[("what", "mended")], counts.fragments_mended as f64);
     text.family(
         "visavis_strangers_refused_total",
         Kind::Counter,

@@ -310,6 +310,7 @@ impl Flow {
         self.clock.path_changed(now);
         self.channel.path_changed();
         self.rate.path_changed(now);
+        self.share = Share::default();
         self.outgoing.drop_unsent_if_stale(now, &mut self.counts);
         self.sound_out.clear();
         self.key_request_due = None;

@@ -28,7 +28,7 @@ pub struct FlowReport {
 impl core::ops::AddAssign for Counts {
     /// Of several flows together: what a station's numbers are made of, frames and fragments.
     fn add_assign(&mut self, other: Counts) {
-        let fields: [fn(&mut Counts) -> &mut u64; 14] = [
+        let fields: [fn(&mut Counts) -> &mut u64; 16] = [
             |counts| &mut counts.frames_sent,
             |counts| &mut counts.frames_refused,
             |counts| &mut counts.frames_held,
@@ -42,6 +42,8 @@ impl core::ops::AddAssign for Counts {
             |counts| &mut counts.fragments_repeated,
             |counts| &mut counts.fragments_received,
             |counts| &mut counts.fragments_repaired,
+            |counts| &mut counts.parities_sent,
+            |counts| &mut counts.fragments_mended,
             |counts| &mut counts.freezes,
         ];
         let mut other = other;
