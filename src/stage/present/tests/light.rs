@@ -28,12 +28,17 @@ struct Camera {
     bytes: Vec<u8>,
     /// What the screen showed when; the last is what it shows.
     sights: VecDeque<(Instant, u8)>,
-    /// When it was last seen dark, and then bright.
+    /// When it was surely dark, and when it was bright.
     edges: Vec<(Instant, Instant)>,
-    dark_at: Instant,
+    /// The last times that it was seen dark: a stage that is held up may have stamped what comes next before the very last.
+    dark_at: [Instant; 2],
 }
 
 impl Camera {
+    fn new(reader: fs::File) -> Camera {
+        Camera { reader, bytes: Vec::new(), sights: VecDeque::new(), edges: Vec::new(), dark_at: [clock::now(); 2] }
+    }
+
     fn luma_at(&self, at: Instant) -> u8 {
         self.sights.iter().rev().find(|(since, _)| *since <= at).map_or(16, |(_, luma)| *luma)
     }
@@ -49,10 +54,10 @@ impl Camera {
         let luma = self.bytes[head + (whole - 1) * frame + 6];
         let was = self.luma_at(looked_at);
         if was < 100 && luma > 200 {
-            self.edges.push((self.dark_at, clock::now()));
+            self.edges.push((self.dark_at[0], clock::now()));
         }
         if luma < 100 {
-            self.dark_at = looked_at;
+            self.dark_at = [self.dark_at[1], looked_at];
         }
         self.sights.push_back((looked_at, luma));
         self.bytes.drain(head..head + (whole - 1) * frame);
@@ -63,44 +68,46 @@ impl Camera {
 fn what_is_measured_lies_between_what_the_camera_knows_of_each_flash() {
     let (path, reader) = pipe("light.pipe");
     let mut rig = Rig::new(format!("y4m:{}", path.display()).parse().unwrap());
-    let (bytes, sights, edges, dark_at) = (Vec::new(), VecDeque::new(), Vec::new(), clock::now());
-    let mut camera = Camera { reader, bytes, sights, edges, dark_at };
+    let mut camera = Camera::new(reader);
     assert!(rig.board.measure_light() && !rig.board.measure_light(), "one goes on");
-    // The number of the first picture that has each flash, when it was sent, and when it was surely seen.
-    let mut sent: Vec<(u64, Instant, Option<Instant>)> = Vec::new();
-    let (mut number, mut was, give_up) = (0, 16, clock::now() + PATIENCE);
+    // When the first picture that has each flash was surely not seen yet, and when it surely was.
+    let mut seen: Vec<(Instant, Instant)> = Vec::new();
+    let (mut number, mut was, mut sent_at, give_up) = (0, 16, clock::now(), clock::now() + PATIENCE);
     while rig.board.light().is_on {
         assert!(clock::now() < give_up, "{:?}", rig.stats);
         camera.look();
         let luma = camera.luma_at(clock::now() - WAY);
         number += 1;
-        if was < 100 && luma > 200 {
-            sent.push((number, clock::now(), None));
-        }
+        let is_first = was < 100 && luma > 200;
+        let sent_before_at = core::mem::replace(&mut sent_at, clock::now());
         was = luma;
-        rig.until("a free slot", |rig| rig.pool.free() > 1);
         rig.send(number, luma, Duration::ZERO);
-        rig.until("the picture", |rig| rig.stats.last_number.get() >= number);
+        // The pipe holds one picture.
+        rig.until("the picture", |rig| {
+            camera.look();
+            rig.stats.last_number.get() == number && rig.pool.free() > 1
+        });
         let now = clock::now();
-        sent.iter_mut().filter(|(_, _, seen)| seen.is_none()).for_each(|(_, _, seen)| *seen = Some(now));
+        seen.extend(is_first.then_some((sent_before_at, now)));
         let readable = PollFd::new(camera.reader.as_fd(), PollFlags::empty());
         poll::wait(&mut [readable], Some(now + FRAME)).unwrap();
     }
     let Lighting { has_screen, found, .. } = rig.board.light();
     assert!(has_screen && found.flashes == FLASHES, "{found:?}");
     assert!(found.took.len() >= FLASHES / 2, "{found:?}");
-    let bounds: Vec<(Duration, Duration)> = camera
-        .edges
-        .iter()
-        .zip(&sent)
-        .map(|((dark, bright), (_, sent, seen))| (sent.since(*bright), seen.unwrap().since(*dark)))
-        .collect();
+    let bound = |((dark, bright), (not_yet, seen)): (&(Instant, Instant), &(Instant, Instant))| {
+        (not_yet.since(*bright), seen.since(*dark))
+    };
+    let bounds: Vec<(Duration, Duration)> = camera.edges.iter().zip(&seen).map(bound).collect();
     for took in &found.took {
         let is_within = |(least, most): &(Duration, Duration)| (least..=most).contains(&took);
         assert!(bounds.iter().any(is_within), "{took:?} is none of {bounds:?}");
     }
     rig.send(number + 1, 77, Duration::ZERO);
-    rig.until("a picture as ever", |rig| rig.stats.last_number.get() == number + 1);
+    rig.until("a picture as ever", |rig| {
+        camera.look();
+        rig.stats.last_number.get() == number + 1
+    });
     camera.look();
     assert_eq!(camera.sights.back().unwrap().1, 77);
     rig.stop();
@@ -124,11 +131,13 @@ fn where_no_picture_comes_the_screen_does_not_flash_and_a_card_stays_or_comes_ba
     let mut rig = Rig::new(format!("y4m:{}", path.display()).parse().unwrap());
     rig.send(1, 90, Duration::ZERO);
     rig.until("a picture", |rig| rig.stats.last_number.get() == 1);
-    let (bytes, sights, edges, dark_at) = (Vec::new(), VecDeque::new(), Vec::new(), clock::now());
-    let mut camera = Camera { reader, bytes, sights, edges, dark_at };
+    let mut camera = Camera::new(reader);
     // Pictures have stopped: the screen is dark, and no more.
     assert!(rig.board.measure_light());
-    rig.until("its end", |rig| !rig.board.light().is_on);
+    rig.until("its end", |rig| {
+        camera.look();
+        !rig.board.light().is_on
+    });
     assert_eq!(rig.board.light().found, crate::flash::Found::default());
     camera.look();
     assert!(camera.edges.is_empty() && camera.sights.back().unwrap().1 == Field::Dark.luma(ColourRange::Limited));
@@ -136,10 +145,14 @@ fn where_no_picture_comes_the_screen_does_not_flash_and_a_card_stays_or_comes_ba
     assert!(rig.board.measure_light());
     let shown = rig.stats.finished.get();
     rig.board.set(Some(Card::Away { peer: "kitchen".into(), seconds: 3 }));
-    rig.until("its end", |rig| !rig.board.light().is_on && rig.stats.finished.get() > shown);
+    rig.until("its end", |rig| {
+        camera.look();
+        !rig.board.light().is_on && rig.stats.finished.get() > shown
+    });
     rig.board.request_snapshot();
     let mut snapshot = None;
     rig.until("the card", |rig| {
+        camera.look();
         snapshot = rig.board.take_snapshot();
         snapshot.is_some()
     });
