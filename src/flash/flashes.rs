@@ -11,7 +11,7 @@ pub const FLASHES: usize = 10;
 /// with most of them; and each is back before the next begins.
 const BEGINS_MS: [u64; FLASHES] = [1_500, 2_630, 3_520, 4_730, 5_700, 6_970, 7_820, 8_910, 9_840, 11_010];
 /// How long each lasts: two pictures of a camera that gives eight a second see it, and automatic exposure has hardly begun.
-const FLASH: Duration = Duration::from_millis(250);
+pub(super) const FLASH: Duration = Duration::from_millis(250);
 /// From the beginning of the last flash to the end: the longest way back, and what it is compared with.
 const AFTER: Duration = Duration::from_millis(1_000);
 

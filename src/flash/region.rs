@@ -1,17 +1,19 @@
 //! Where in the pictures the screen is, and after how long, about.
 //!
 //! **The test.** A part of the picture that has the screen in it is brighter, after each flash and always after about the same
-//! time, than it was before; and rises so at hardly any other time. So each part's rises are put in their order: those at the
-//! flashes, if they were so long under way, and all others. Where four of five at the flashes are well beyond nine of ten of the others,
+//! time, than it was before, and than it is when the flash is over; and rises so at hardly any other time. So each part's rises
+//! are put in their order: those at the flashes, if they were so long under way, and all others. Where four of five at the flashes are well beyond nine of ten of the others,
 //! that is no chance, whatever the part has else in it: noise, a lamp that beats with the camera, people who walk, an exposure
 //! that follows the light. Nothing is assumed of how any of these is distributed.
 //!
 //! **The first counts.** What a flash causes comes after it: exposure that swings back, light that comes round by the other
 //! screen. So of all delays that the test finds, the shortest is that of the flash itself, and the parts that have it are the screen.
 
+use super::flashes::FLASH;
 use super::grid::CELLS;
 use super::watcher::Seen;
 use crate::time::{Duration, Instant};
+use core::ops::Range;
 
 /// The longest way that is looked for; no picture of a call that people bear takes so long.
 const LONGEST: Duration = Duration::from_millis(700);
@@ -22,6 +24,8 @@ const DELAYS: usize = (LONGEST.as_millis() / STEP.as_millis()) as usize + 1;
 /// before automatic exposure has done much.
 const AFTER: Duration = Duration::from_millis(120);
 const BEFORE: Duration = Duration::from_millis(220);
+/// When it is over that began at a moment, with an exposure that has its end in it.
+const OVER: Duration = Duration::from_millis(FLASH.as_millis() as u64 + 40);
 
 /// Fewer flashes prove nothing.
 const FLASHES_LEAST: usize = 5;
@@ -31,7 +35,7 @@ const FLASHES_IN_FIVE: usize = 4;
 const RISE_LEAST: f32 = 1.0;
 /// Of a hundred rises at other times so many are less than what a flash is compared with; and so much more it must be.
 const OTHERS_PERCENT: usize = 90;
-const BEYOND_OTHERS: f32 = 1.5;
+const BEYOND_OTHERS: f32 = 2.0;
 /// A moment so near to a flash's is none of the others.
 const NEAR: Duration = Duration::from_millis(200);
 
@@ -83,21 +87,38 @@ pub(super) fn find(seen: &[Seen], flashes: &[Instant]) -> Option<Region> {
 /// When what is compared was shown: the same for all parts.
 struct Moments<'a> {
     seen: &'a [Seen],
-    /// For each picture, the first of those before it and the first that is no more after it.
-    around: Vec<(usize, usize)>,
+    around: Vec<Around>,
     /// For each delay, the first picture that each flash can be in.
     at_flash: Vec<heapless::Vec<usize, { super::FLASHES }>>,
+}
+
+/// Which pictures a picture is compared with that may be a flash's first.
+struct Around {
+    before: Range<usize>,
+    after: Range<usize>,
+    over: Range<usize>,
 }
 
 impl<'a> Moments<'a> {
     fn of(seen: &'a [Seen], flashes: &[Instant]) -> Moments<'a> {
         let first_since = |at: Instant| seen.partition_point(|other| other.shown_at < at);
-        let around = |moment: &Seen| (first_since(moment.shown_at - BEFORE), first_since(moment.shown_at + AFTER));
+        let around = |(place, moment): (usize, &Seen)| {
+            let (at, over) = (moment.shown_at, moment.shown_at + OVER);
+            Around {
+                before: first_since(at - BEFORE)..place,
+                after: place..first_since(at + AFTER),
+                over: first_since(over)..first_since(over + AFTER),
+            }
+        };
         let at_flash = |delay: usize| {
             let arrivals = flashes.iter().map(|flash| first_since(*flash + STEP * delay as u32));
             arrivals.filter(|at| *at < seen.len()).collect()
         };
-        Moments { seen, around: seen.iter().map(around).collect(), at_flash: (0..DELAYS).map(at_flash).collect() }
+        Moments {
+            seen,
+            around: seen.iter().enumerate().map(around).collect(),
+            at_flash: (0..DELAYS).map(at_flash).collect(),
+        }
     }
 
     /// Whether the part has the screen in it.
@@ -115,7 +136,7 @@ impl<'a> Moments<'a> {
         is_beyond.then_some(Hit { cell, delay, rise })
     }
 
-    /// By how much the part is brighter from each picture on than it was before.
+    /// By how much the part is brighter from each picture on than it was before, and than it is when a flash were over.
     fn rises(&self, cell: usize) -> Vec<f32> {
         let mut sums = Vec::with_capacity(self.seen.len() + 1);
         let mut sum = 0.0;
@@ -124,13 +145,16 @@ impl<'a> Moments<'a> {
             sum += f64::from(seen.grid.luma(cell));
             sum
         }));
-        let mean = |from: usize, until: usize| (sums[until] - sums[from]) / (until - from) as f64;
-        // Where nothing was before, nothing is known to have risen.
-        let rise = |(at, (from, until)): (usize, &(usize, usize))| match at - from {
-            0 => 0.0,
-            _ => (mean(at, *until) - mean(*from, at)) as f32,
+        let mean = |range: &Range<usize>| match range.len() {
+            0 => None,
+            pictures => Some((sums[range.end] - sums[range.start]) / pictures as f64),
         };
-        self.around.iter().enumerate().map(rise).collect()
+        let rise = |around: &Around| {
+            let else_it_is = mean(&around.before)?.max(mean(&around.over)?);
+            Some((mean(&around.after)? - else_it_is) as f32)
+        };
+        // Where nothing was before, nothing is known to have risen.
+        self.around.iter().map(|around| rise(around).unwrap_or_default()).collect()
     }
 
     /// What hardly any rise at other times is beyond.

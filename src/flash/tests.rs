@@ -47,6 +47,8 @@ struct Room {
     people: u32,
     /// The other station's own screen, reflected by something: it shows the picture that comes from here.
     reflection: Option<Frame>,
+    /// How bright that is beside this screen.
+    reflected: f32,
     rate_hz: f32,
     exposure_ms: f32,
     /// From the end of the exposure until this screen has the picture, and by how much that varies.
@@ -65,6 +67,7 @@ const PLAIN: Room = Room {
     lamp: 0.0,
     people: 0,
     reflection: None,
+    reflected: 0.0,
     rate_hz: 29.7,
     exposure_ms: 20.0,
     way_ms: 55.0,
@@ -74,7 +77,7 @@ const PLAIN: Room = Room {
 /// All that there is in a house in the evening.
 const LIVELY: Room = Room { noise: 6.0, exposure_follows: 0.08, lamp: 6.0, people: 2, jitter_ms: 15.0, ..PLAIN };
 
-const SIZE: Size = Size::new(160, 120);
+const SIZE: Size = Size::new(96, 72);
 const REFRESH_MS: f32 = 1_000.0 / 60.0;
 /// What automatic exposure aims at, as a mean of the picture.
 const AIM: f32 = 90.0;
@@ -189,7 +192,7 @@ impl Room {
                     light = 25.0 + self.glow * direct;
                 }
                 if is_in(self.reflection, x, y) {
-                    light += 1.5 * self.glow * round;
+                    light += self.reflected * self.glow * round;
                 }
                 let luma = (16.0 + gain * light + self.noise * random.noise()).clamp(16.0, 235.0);
                 sum += luma - 16.0;
@@ -244,7 +247,7 @@ fn must_be_right(what: &str, room: Room) {
 
 #[test]
 fn whatever_else_is_in_the_picture_does_not_spoil_it() {
-    for seed in 1..9 {
+    for seed in 1..5 {
         let plain = Room { seed, ..PLAIN };
         must_be_right("noise", Room { noise: 12.0, ..plain });
         must_be_right("automatic exposure", Room { exposure_follows: 0.15, ..plain });
@@ -260,17 +263,20 @@ fn whatever_else_is_in_the_picture_does_not_spoil_it() {
 
 #[test]
 fn light_that_comes_round_by_the_other_screen_is_not_taken_for_the_first() {
-    // Larger in the picture than this screen, and brighter.
+    // Larger in the picture than this screen, and brighter; or dimmed by this screen's own glass.
     let reflection = Some([0.1, 0.05, 0.95, 0.6]);
     for seed in 1..5 {
-        must_be_right("a reflection", Room { seed, screen: Some(CORNER), reflection, ..PLAIN });
-        must_be_right("a reflection upon it", Room { seed, screen: Some([0.7, 0.5, 0.8, 0.6]), reflection, ..PLAIN });
+        must_be_right("a reflection", Room { seed, screen: Some(CORNER), reflection, reflected: 1.5, ..PLAIN });
+        must_be_right(
+            "a reflection upon it",
+            Room { seed, screen: Some([0.7, 0.5, 0.8, 0.6]), reflection, reflected: 0.4, ..PLAIN },
+        );
     }
 }
 
 #[test]
 fn a_screen_that_is_not_seen_is_never_found() {
-    for seed in 0..60 {
+    for seed in 0..20 {
         let room = Room { seed, screen: None, people: 1 + seed as u32 % 4, ..LIVELY };
         let found = room.measure().found;
         assert!(found.took.is_empty(), "seed {seed}: {found:?}");
