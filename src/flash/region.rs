@@ -2,9 +2,10 @@
 //!
 //! **The test.** A part of the picture that has the screen in it is brighter, after each flash and always after about the same
 //! time, than it was before, and than it is when the flash is over; and rises so at hardly any other time. So each part's rises
-//! are put in their order: those at the flashes, if they were so long under way, and all others. Where four of five at the flashes are well beyond nine of ten of the others,
-//! that is no chance, whatever the part has else in it: noise, a lamp that beats with the camera, people who walk, an exposure
-//! that follows the light. Nothing is assumed of how any of these is distributed.
+//! are put in their order: those at the flashes, if they were so long under way, and all others. Where four of five at the
+//! flashes are well beyond nine of ten of the others, that is no chance, whatever the part has else in it: noise, a lamp that
+//! beats with the camera, people who walk, an exposure that follows the light. Nothing is assumed of how any of these is
+//! distributed.
 //!
 //! **The first counts.** What a flash causes comes after it: exposure that swings back, light that comes round by the other
 //! screen. So of all delays that the test finds, the shortest is that of the flash itself, and the parts that have it are the screen.
