@@ -34,6 +34,7 @@
 //! | [`codec`] | `h264`, `mjpeg`, `deflate`, `opus`, pixel conversion and scaling | media, time |
 //! | [`voice`] | echo, noise and level; jitter buffer, concealment, drift, tones, volume; how long a voice takes | codec, media, time |
 //! | [`card`] | what the station itself draws on its screen | media |
+//! | [`flash`] | how long a picture takes from light to light, by flashes of the screen | media, time |
 //! | [`wire`] | the bytes: datagram header, fragments and parities, sound packets, control messages | media, time |
 //! | [`link`] | one peer: session, rate, loss repair, frame assembly, control channel, clock offset | wire, media, time, stats, identity |
 //! | [`identity`] | keys, one-time codes, pairing, the address book | time |
@@ -44,7 +45,7 @@
 //! | [`metrics`] | numbers in Prometheus' text format, and the port that serves them | stats, time |
 //! | [`device`] | thin edges: `v4l2`, `m2m`, `alsa`, `drm`, `fbdev`, `gpio`, `keys`, `touch`, `file`, `pattern`, … | sys, media, time, ring, codec |
 //! | [`panel`] | buttons, keys, touches, lamps, the door's strike, and the control socket | call, device, sys, time |
-//! | [`stage`] | the thread bodies | device, ring, codec, voice, card, stats, sys, media, time |
+//! | [`stage`] | the thread bodies | device, ring, codec, voice, card, flash, stats, sys, media, time |
 //! | [`web`] | browsers as stations: the page, who is let in, WebRTC | identity, codec, sys, media, time |
 //! | [`mqtt`] | the house's own automation: what a broker, and Home Assistant there, are told and may ask | call, panel, time |
 //! | [`station`] | wiring, net loop, supervision, report | everything below |
@@ -58,6 +59,7 @@ pub mod codec;
 pub mod config;
 pub mod device;
 pub mod find;
+pub mod flash;
 pub mod identity;
 pub mod journal;
 pub mod link;

@@ -77,7 +77,7 @@ enum Command {
     Status(ctl::ShowArgs),
     /// Show what happens at the station that runs here, as it happens
     Watch(ctl::ShowArgs),
-    /// Measure how long sound takes from mouth to ear, with two stations in one room
+    /// Measure how long sound takes from mouth to ear and a picture from light to light, with two stations in one room
     Latency(latency::Args),
     /// List cameras, sound cards, screens and GPIO chips, and what each lacks to be used
     Devices,

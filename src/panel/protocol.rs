@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 /// Version of the frames' contents.
-pub const VERSION: u8 = 5;
+pub const VERSION: u8 = 6;
 /// Longest body of a request: an action's text is short.
 pub const REQUEST_BYTES_MAX: usize = 1 << 10;
 /// Longest body of a reply: a picture, of [`STILL_BYTES_MAX`]; a log of [`LOG_MAX`] calls, or [`ITEMS_MAX`] stations, with names of
@@ -44,10 +44,10 @@ pub enum Request {
         /// Where it is, as an address with a port, where it cannot be found by itself.
         address: Option<String>,
     },
-    /// Measure how long sound takes from the other station's microphone to this loudspeaker; it takes ten seconds.
-    Measure,
+    /// Measure how long sound or pictures take from there to here; it takes ten seconds and some.
+    Measure(Medium),
     /// How far that has come, or what the last one found.
-    Measurement,
+    Measurement(Medium),
     /// A still picture, as things look now; it may take a few seconds.
     Still(Look),
 }
@@ -81,10 +81,12 @@ pub enum Answer {
         /// The six words to be given to the other station.
         words: String,
     },
-    /// A measurement, so far.
+    /// A measurement of sound, so far.
     Measurement(Measurement),
     /// An image in JPEG, of [`STILL_BYTES_MAX`] at most.
     Still(Vec<u8>),
+    /// A measurement of pictures.
+    PictureMeasurement(PictureMeasurement),
 }
 
 /// What the station sends.
@@ -139,6 +141,15 @@ pub struct Status {
     pub is_door_open: bool,
 }
 
+/// What takes time from one station to the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Medium {
+    /// From mouth to ear.
+    Sound,
+    /// From light to light.
+    Picture,
+}
+
 /// How long sound takes from mouth to ear.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Measurement {
@@ -152,6 +163,21 @@ pub struct Measurement {
     pub unheard_here: u8,
     /// Those that it did, and that did not come back.
     pub unheard_there: u8,
+}
+
+/// How long a picture takes from light to light.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct PictureMeasurement {
+    /// Whether it has come to its end; the rest is known then only.
+    pub is_over: bool,
+    /// Whether this station has a screen that can flash.
+    pub has_screen: bool,
+    /// Flashes that were shown.
+    pub flashes: u8,
+    /// Pictures that came meanwhile.
+    pub pictures: u32,
+    /// How long each flash took that was seen, in the order in which they were shown.
+    pub took_ms: Vec<f32>,
 }
 
 /// Pictures one way, reduced.
@@ -417,8 +443,8 @@ mod tests {
         let mut bytes = Vec::new();
         write_frame(&Request::Act("ring kitchen".into()), REQUEST_BYTES_MAX, &mut bytes).unwrap();
         write_frame(&Request::Status, REQUEST_BYTES_MAX, &mut bytes).unwrap();
-        // Golden: length 15, version 5, variant 0, text of 12 bytes.
-        assert_eq!(bytes, b"\x0f\0\0\0\x05\0\x0cring kitchen\x02\0\0\0\x05\x01");
+        // Golden: length 15, version 6, variant 0, text of 12 bytes.
+        assert_eq!(bytes, b"\x0f\0\0\0\x06\0\x0cring kitchen\x02\0\0\0\x06\x01");
         for cut in 0..19 {
             assert_eq!(read_frame::<Request>(&bytes[..cut], REQUEST_BYTES_MAX), Ok(None));
         }
@@ -432,7 +458,7 @@ mod tests {
         let read = |bytes: &[u8]| read_frame::<Request>(bytes, REQUEST_BYTES_MAX);
         assert_eq!(read(b"\xff\xff\xff\xff"), Err(FrameError::TooLong(0xffff_ffff)));
         assert_eq!(read(b"\x02\0\0\0\x01\x01"), Err(FrameError::Version(1)));
-        for garbage in [&b"\0\0\0\0"[..], b"\x01\0\0\0\x05", b"\x02\0\0\0\x05\x63", b"\x03\0\0\0\x05\x01\x01"] {
+        for garbage in [&b"\0\0\0\0"[..], b"\x01\0\0\0\x06", b"\x02\0\0\0\x06\x63", b"\x03\0\0\0\x06\x01\x01"] {
             assert_eq!(read(garbage), Err(FrameError::Garbage), "{garbage:?}");
         }
     }

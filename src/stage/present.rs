@@ -3,8 +3,9 @@
 //! **One picture is under way at a time, and the newest wins.** While one is, the next stays in the mailbox, where a newer
 //! one replaces it; so what is drawn is as new as it can be. A lease goes back as soon as the screen has its copy, or, where
 //! the screen reads the decoder's own memory, as soon as another picture is seen in its place. Late pictures after a stall
-//! are passed over ([`lateness`]). While the net loop has a card on the [`Board`], it is shown instead of pictures. What
-//! stands upon a picture is laid over it by the screen, where it can, and else drawn into a copy ([`give`]).
+//! are passed over ([`lateness`]). While the net loop has a card on the [`Board`], it is shown instead of pictures; and
+//! fields, dark and bright, while it wants to know how long pictures take ([`light`]). What stands upon a picture is laid
+//! over it by the screen, where it can, and else drawn into a copy ([`give`]).
 //!
 //! A screen that faults is opened again after a growing pause; pictures meanwhile are dropped, and the rest of the station
 //! goes on.
@@ -12,9 +13,10 @@
 mod board;
 mod give;
 mod lateness;
+mod light;
 mod stats;
 
-pub use board::Board;
+pub use board::{Board, Lighting};
 pub use stats::PresentStats;
 
 use super::health::{Health, Pause, State};
@@ -31,6 +33,7 @@ use crate::sys::{clock, wake::Wake};
 use crate::time::{Duration, Instant, earliest};
 use give::{Own, keep_snapshot};
 use lateness::Lateness;
+use light::Light;
 use nix::poll::{PollFd, PollFlags};
 use std::io;
 use std::os::fd::AsFd;
@@ -75,7 +78,13 @@ pub fn spawn(context: Context, spec: ScreenSpec, options: Options, ports: Presen
 #[derive(Clone, Copy, Debug)]
 enum UnderWay {
     Card,
-    Picture { captured_at: Instant, decoded_at: Instant, number: u64 },
+    /// A field of a measurement, in nobody's turn.
+    Field,
+    Picture {
+        captured_at: Instant,
+        decoded_at: Instant,
+        number: u64,
+    },
 }
 
 struct Present {
@@ -106,6 +115,8 @@ struct Present {
     lateness: Lateness,
     /// When the picture last moved; `None` while none is meant to.
     moved_at: Option<Instant>,
+    /// A measurement from light to light, while one goes on.
+    light: Option<Box<Light>>,
 }
 
 impl Present {
@@ -132,6 +143,7 @@ impl Present {
             last: None,
             lateness: Lateness::new(LATE_LIMIT),
             moved_at: None,
+            light: None,
         }
     }
 
@@ -150,6 +162,7 @@ impl Present {
             if self.open_at.is_some_and(|at| now >= at) {
                 self.open(now);
             }
+            self.turn_light(now);
             if let Err(fault) = self.serve() {
                 self.lose(fault, clock::now());
             }
@@ -164,7 +177,8 @@ impl Present {
 
     fn wait(&self) -> io::Result<()> {
         let wait = self.screen.as_ref().map_or_else(Wait::default, VideoSink::wait);
-        let until = earliest(wait.at, self.open_at);
+        let light_at = self.light.as_ref().and_then(|light| light.poll_timeout(clock::now()));
+        let until = [self.open_at, light_at].into_iter().fold(wait.at, earliest);
         let [wake, stop, bell] = [self.ports.wake.as_fd(), self.context.stop.as_fd(), self.context.bell.as_fd()]
             .map(|fd| PollFd::new(fd, PollFlags::POLLIN));
         match wait.fd {
@@ -181,6 +195,7 @@ impl Present {
         self.version = version;
         let notes = self.ports.board.notes();
         self.is_snapshot_wanted = notes.is_snapshot_wanted;
+        let is_light_wanted = notes.light.is_on;
         self.sheet.set(&notes.overlay, &notes.manner);
         let is_new = self.card != notes.card || self.is_asleep != notes.is_asleep;
         let is_drawn_anew = is_new || self.manner != notes.manner;
@@ -195,6 +210,9 @@ impl Present {
         }
         if is_new {
             self.settle(now);
+        }
+        if is_light_wanted {
+            self.light.get_or_insert_with(|| Box::new(Light::new(now)));
         }
     }
 
@@ -242,7 +260,11 @@ impl Present {
             if !screen.is_ready() {
                 return Ok(());
             }
-            let begun = if self.is_covered() { self.show_card(now)? } else { self.show_picture(now)? };
+            let begun = if self.is_covered() {
+                self.show_card(now)?
+            } else {
+                self.show_picture(now)? || self.show_light(now)?
+            };
             if !begun {
                 return Ok(());
             }
@@ -252,6 +274,9 @@ impl Present {
     fn finished(&mut self, shown_at: Instant) {
         self.pause.reset();
         self.ports.stats.finished.bump();
+        if let Some(light) = &mut self.light {
+            light.handle_shown(shown_at);
+        }
         let Some(UnderWay::Picture { captured_at, decoded_at, number }) = self.under_way.take() else { return };
         let stats = &self.ports.stats;
         stats.latency.record(shown_at.since(captured_at));

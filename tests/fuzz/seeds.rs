@@ -245,7 +245,9 @@ fn control() -> Vec<Vec<u8>> {
         frame(&protocol::Request::Act("ring kitchen".into())),
         frame(&protocol::Request::Pair { code: Some("abandon ability".into()), address: None }),
         frame(&protocol::Reply::Answer(protocol::Answer::Status(Box::new(status)))),
+        frame(&protocol::Request::Measure(protocol::Medium::Picture)),
         frame(&protocol::Reply::Answer(protocol::Answer::Measurement(Default::default()))),
+        frame(&protocol::Reply::Answer(protocol::Answer::PictureMeasurement(Default::default()))),
         frame(&protocol::Reply::Goodbye("too many".into())),
         b"ring kitchen".to_vec(),
     ]

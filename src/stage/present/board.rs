@@ -1,6 +1,7 @@
 //! What the net loop wants on the screen besides pictures.
 
 use crate::card::{Card, Manner, Overlay};
+use crate::flash::Found;
 use crate::media::{Picture, Size};
 use crate::sys::wake::Wake;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -40,6 +41,19 @@ pub(super) struct Notes {
     pub is_snapshot_wanted: bool,
     /// That copy.
     pub snapshot: Option<Picture>,
+    /// The measurement from light to light that goes on, or the last.
+    pub light: Lighting,
+}
+
+/// A measurement from light to light, as those see it who ask for it.
+#[derive(Clone, Debug, Default)]
+pub struct Lighting {
+    /// Whether it goes on.
+    pub is_on: bool,
+    /// Whether there is a screen that shows it.
+    pub has_screen: bool,
+    /// What it has found, at its end.
+    pub found: Found,
 }
 
 impl Board {
@@ -94,6 +108,28 @@ impl Board {
     /// The copy that was asked for, once it is there. `device::png` writes it to a file.
     pub fn take_snapshot(&self) -> Option<Picture> {
         self.notes().snapshot.take()
+    }
+
+    /// Begins to measure how long a picture takes from light to light; it ends by itself. `false`: that goes on already.
+    pub fn measure_light(&self) -> bool {
+        let mut is_begun = false;
+        self.change(|notes| {
+            is_begun = !notes.light.is_on;
+            if is_begun {
+                notes.light = Lighting { is_on: true, ..Lighting::default() };
+            }
+            is_begun
+        });
+        is_begun
+    }
+
+    /// How that has come out, or what the last one did.
+    pub fn light(&self) -> Lighting {
+        self.notes().light.clone()
+    }
+
+    pub(super) fn note_light(&self, has_screen: bool, found: Found) {
+        self.notes().light = Lighting { is_on: false, has_screen, found };
     }
 
     fn change(&self, change: impl FnOnce(&mut Notes) -> bool) {

@@ -11,6 +11,9 @@ impl Present {
     /// Gives the screen a picture with what stands upon it: as it is, if the screen can read it there and lay over it what
     /// there is, else as a copy with that drawn into it. False for one that cannot be read.
     pub(super) fn give(&mut self, frame: Lent<DecodedFrame>, now: Instant) -> Result<bool, Fault> {
+        if self.light.is_some() {
+            return self.give_light(frame, now);
+        }
         let is_plain = self.sheet.is_empty(self.ports.mirror.is_some());
         let frame = match self.give_untouched(frame, is_plain, now) {
             None => return Ok(true),

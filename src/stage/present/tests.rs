@@ -1,6 +1,8 @@
 //! Goal: the stage shows the newest, counts the rest, and outlives its screen. Method: the real thread with real sinks;
 //! each wait is a bounded poll on what the stage itself signals, and no assertion is about how long anything took.
 
+mod light;
+
 use super::*;
 use crate::card::Overlay;
 use crate::ring::{Pool, Sender, mailbox};

@@ -8,8 +8,11 @@ use crate::identity::Rights;
 use crate::journal::{Record, What};
 use crate::media::Picture;
 use crate::panel::HandEvent;
-use crate::panel::protocol::{Answer, CallRecord, Happening, LOG_MAX, Measurement, Request};
+use crate::panel::protocol::{
+    Answer, CallRecord, Happening, LOG_MAX, Measurement, Medium, PictureMeasurement, Request,
+};
 use crate::panel::socket::{ClientId, Credentials, Server};
+use crate::stage::present::Lighting;
 use crate::station::resolve::resolve;
 use crate::sys::calendar::unix_ms;
 use crate::time::Instant;
@@ -76,8 +79,9 @@ impl Intercom {
                 Ok(words) => Answer::Pairing { words },
                 Err(why) => Answer::Refused(why),
             },
-            Request::Measure => done(self.measure()),
-            Request::Measurement => Answer::Measurement(self.measurement()),
+            Request::Measure(medium) => done(self.measure(*medium)),
+            Request::Measurement(Medium::Sound) => Answer::Measurement(self.measurement()),
+            Request::Measurement(Medium::Picture) => Answer::PictureMeasurement(self.picture_measurement()),
             Request::Still(look) => return self.look(now, client, *look),
         })
     }
@@ -179,15 +183,26 @@ impl Intercom {
         Ok(meeting.words().to_owned())
     }
 
-    /// Begins to measure how long sound takes from mouth to ear.
-    fn measure(&self) -> Result<(), String> {
+    /// Begins to measure how long sound takes from mouth to ear, or a picture from light to light.
+    fn measure(&self, medium: Medium) -> Result<(), String> {
         if !matches!(self.call.state(), State::Talking(_)) {
             return Err("there is no call to be measured: put both stations into one room, ring and answer".into());
         }
-        if self.board.stages.voice_knobs.probing.start() {
-            Ok(())
-        } else {
-            Err("that is being measured already".into())
+        let is_begun = match medium {
+            Medium::Sound => self.board.stages.voice_knobs.probing.start(),
+            Medium::Picture => self.board.stages.board.measure_light(),
+        };
+        is_begun.then_some(()).ok_or_else(|| "that is being measured already".into())
+    }
+
+    fn picture_measurement(&self) -> PictureMeasurement {
+        let Lighting { is_on, has_screen, found } = self.board.stages.board.light();
+        PictureMeasurement {
+            is_over: !is_on,
+            has_screen,
+            flashes: found.flashes as u8,
+            pictures: found.pictures as u32,
+            took_ms: found.took.iter().map(|took| took.as_secs_f32() * 1e3).collect(),
         }
     }
 
