@@ -11,6 +11,7 @@
 //! published methods; the figures of all three stand in `tests.rs`.
 
 mod canceller;
+mod card_clock;
 mod reference;
 mod spectrum;
 mod suppressor;
@@ -55,6 +56,12 @@ impl EchoControl {
         self.reference.take(captured_at, &mut self.far);
         self.canceller.process(&self.far, near, &mut self.cancelled);
         self.suppressor.process(&self.cancelled, near);
+    }
+
+    /// Takes the time of a microphone's period that is not to be freed of anything: the cards' clocks are known by the time
+    /// that one is.
+    pub fn skip(&mut self, captured_at: Instant) {
+        self.reference.handle_captured(captured_at);
     }
 
     /// What was heard while the last period was taken, full scale 1.
