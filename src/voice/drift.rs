@@ -12,8 +12,9 @@ use rubato::{Adjustable, Async, FixedAsync, PolynomialDegree, Resampler};
 /// a hundredth of a semitone, which nobody hears.
 pub const DRIFT_MAX_PPM: f64 = 500.0;
 
-/// Time constant of the smoothing of the measured error: the pull comes when a scheduler lets it, within milliseconds.
-const SMOOTHING_S: f64 = 0.3;
+/// Periods over which the measured error is smoothed: the pull comes when a scheduler lets it, within milliseconds. Of the
+/// first it is their mean, so that a delay that begins too long is known to be within a few.
+const SMOOTHING_PERIODS: u32 = 30;
 
 /// Natural frequency of the loop, rad/s. With damping 1 an error of delay is gone after about a minute, and a constant drift
 /// of 300 ppm costs 1.8 ms of delay at its worst, 17 s after the start (drift / (e · ω)): within the playout's slack.
@@ -29,8 +30,9 @@ const PERIOD_S: f64 = 0.01;
 #[derive(Debug)]
 pub struct Drift {
     resampler: Async<f32>,
-    /// Delay less target, smoothed.
+    /// Delay less target, smoothed over so many periods.
     error_s: f64,
+    smoothed: u32,
     /// Correction in steady state: by how much the sender's clock is faster, as a plain ratio.
     integral: f64,
 }
@@ -49,7 +51,7 @@ impl Drift {
             FixedAsync::Output,
         )
         .expect("a ratio of 1 and a chunk of one period are always valid");
-        Drift { resampler, error_s: 0.0, integral: 0.0 }
+        Drift { resampler, error_s: 0.0, smoothed: 0, integral: 0.0 }
     }
 
     /// Sample frames that the next [`Drift::process`] takes: 480, give or take one. [`Drift::steer`] may change it.
@@ -59,7 +61,8 @@ impl Drift {
 
     /// Takes the delay's error (delay less target, in nanoseconds) as seen by this period, and sets its pace.
     pub fn steer(&mut self, error_nanos: i64) {
-        self.error_s += (error_nanos as f64 * 1e-9 - self.error_s) * (PERIOD_S / SMOOTHING_S);
+        self.smoothed = (self.smoothed + 1).min(SMOOTHING_PERIODS);
+        self.error_s += (error_nanos as f64 * 1e-9 - self.error_s) / f64::from(self.smoothed);
         let error = self.error_s.clamp(-ERROR_MAX_S, ERROR_MAX_S);
         let max = DRIFT_MAX_PPM * 1e-6;
         // Gains for damping 1: in seconds of correction a second for each second of error, and ω² for its integral.
@@ -89,9 +92,9 @@ impl Drift {
         self.error_s += nanos as f64 * 1e-9;
     }
 
-    /// Tells that the delay was just set to its target.
-    pub fn on_target(&mut self) {
-        self.error_s = 0.0;
+    /// Tells that the delay is another one, or its target: how far they are apart is to be found out anew.
+    pub fn forget_error(&mut self) {
+        (self.error_s, self.smoothed) = (0.0, 0);
     }
 
     /// Resamples [`Drift::input_frames`] of `input` to one period. More input is left alone.
