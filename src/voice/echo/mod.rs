@@ -5,6 +5,9 @@
 //!  microphone's period, taken at ─────────┴▶ Canceller ──▶ rest, echo, what is left ──▶ Suppressor ──▶ clean period
 //! ```
 //!
+//! How fast each card runs, and when its periods really begin, is told from its stamps, from the start of the station on
+//! (`card_clock`): so cards of two clocks are aligned before the first word.
+//!
 //! Both candidates that exist as libraries were measured first, in the simulation of `tests.rs`, with both people at one
 //! level: the port of WebRTC's canceller takes the echo away, and who speaks at the same time is no longer understood; that
 //! of speexdsp keeps him, and needs four seconds to find an echo again whose delay has changed. Hence one of our own, on
