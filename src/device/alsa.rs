@@ -33,9 +33,10 @@ const BUFFER_MICROS: u32 = 100_000;
 /// A card whose clock has stood still this long is stuck. The slowest wake-up that ALSA cards have is 0.1 s.
 const STALLED_AFTER: Duration = Duration::from_secs(1);
 
-/// How often a card is looked at though its fd said nothing: enough to find a stall …
-const LOOK_EVERY: Duration = Duration::from_millis(100);
-/// … and enough to live without an fd, for plug-ins that have several or none.
+/// A card whose fd says nothing is looked at when what is waited for ought to be there, and so much later: cards count their
+/// sample frames more finely than they interrupt, some only every 20 ms. One that interrupts in time is never looked at.
+const LOOK_LATE: Duration = Duration::from_millis(1);
+/// The longest wait without an fd, for plug-ins that have several or none and move sound in lumps; and after an xrun.
 const LOOK_OFTEN: Duration = Duration::from_millis(5);
 
 /// A time stamp further from now than this is none: the driver has no clock, or another one.
@@ -131,7 +132,7 @@ impl Card {
 
     /// Sample frames that can be read or written just now. To be called at each wake-up.
     fn available(&mut self, now: Instant) -> Result<usize, ::alsa::Error> {
-        self.look_at = now + if self.fd_count == 1 { LOOK_EVERY } else { LOOK_OFTEN };
+        self.look_at = now + LOOK_OFTEN;
         let mut fds = self.fds;
         for fd in &mut fds[..self.fd_count] {
             fd.revents = fd.events;
@@ -141,17 +142,28 @@ impl Card {
         self.pcm.avail().map(|frames| usize::try_from(frames).unwrap_or(0))
     }
 
-    /// Notes that something was transferred.
-    fn moved(&mut self, now: Instant) {
-        self.moved_at = now;
-    }
-
+    /// So many sample frames must still pass until something is to be transferred: the card is looked at then, if its fd has
+    /// not said so before.
+    ///
+    /// # Errors
     /// The fault that nothing has been transferred for too long.
-    fn check_moves(&self, now: Instant) -> Result<(), Fault> {
+    fn await_frames(&mut self, frames: usize, now: Instant) -> Result<(), Fault> {
+        let look_in = self.time_of(frames as u64) + LOOK_LATE;
+        self.look_at = now + if self.fd_count == 1 { look_in } else { look_in.min(LOOK_OFTEN) };
         if now.since(self.moved_at) < STALLED_AFTER {
             return Ok(());
         }
         Err(Fault::plain(FaultKind::Stalled, &self.name, "move sound", "the card's clock stands still"))
+    }
+
+    /// How long so many sample frames of the card last.
+    fn time_of(&self, frames: u64) -> Duration {
+        Duration::from_nanos(frames.saturating_mul(1_000_000_000) / u64::from(self.layout.rate_hz))
+    }
+
+    /// Notes that something was transferred.
+    fn moved(&mut self, now: Instant) {
+        self.moved_at = now;
     }
 
     /// When the card counted its frames, and those that lie between us and the air: before the first unread one in capture,
@@ -164,8 +176,7 @@ impl Card {
         let nanos = (stamp.tv_sec as i64).checked_mul(1_000_000_000)?.checked_add(stamp.tv_nsec as i64)?;
         let at = Instant::from_nanos(u64::try_from(nanos).ok()?);
         let at = if now.signed_since(at).unsigned_abs() > STAMP_STRAY_MAX.as_nanos() as u64 { now } else { at };
-        let frames = u64::try_from(status.get_delay()).unwrap_or(0);
-        let delay = Duration::from_nanos(frames.saturating_mul(1_000_000_000) / u64::from(self.layout.rate_hz));
+        let delay = self.time_of(u64::try_from(status.get_delay()).unwrap_or(0));
         Some((at, delay.min(STAMP_STRAY_MAX)))
     }
 

@@ -33,8 +33,12 @@ const OUTAGE: Duration = Duration::from_millis(250);
 /// An outage that goes on this long is the path's new transit: everything is learnt anew.
 const OUTAGE_MAX: Duration = Duration::from_millis(500);
 
-/// Until this many packets have come (1 s), [`JITTER_FIRST`] is assumed.
-const ENOUGH: usize = 100;
+/// Of the first packets so many are not waited for, at the most one of eight: they lay in a row while the other station, or
+/// this one, was still making itself ready, and would hold up all others for seconds.
+const FIRST_LATE: usize = 3;
+
+/// Until this many packets have come (0.5 s), [`JITTER_FIRST`] is assumed.
+const ENOUGH: usize = 50;
 /// Jitter assumed at first: that of a quiet wireless LAN.
 const JITTER_FIRST: Duration = Duration::from_millis(10);
 
@@ -131,7 +135,8 @@ impl Arrivals {
     fn measure(&mut self) {
         let mut sorted = self.window;
         let sorted = &mut sorted[..self.filled];
-        let rank = (self.filled - 1) - self.filled * TOO_LATE_PERCENT / 100;
+        let too_late = (self.filled * TOO_LATE_PERCENT / 100).max(FIRST_LATE.min(self.filled / 8));
+        let rank = (self.filled - 1) - too_late;
         let (below, late, _) = sorted.select_nth_unstable(rank);
         let late = (*late).max(self.late_of_the_newest());
         self.least = below.iter().copied().min().unwrap_or(late);
@@ -178,6 +183,13 @@ mod tests {
     fn the_quantile_leaves_out_two_of_a_hundred() {
         let arrivals = fed((0..500).map(|n| (50 + if n % 100 == 0 { 90 } else { n as i64 % 10 }, 10 * n)));
         assert_eq!((arrivals.least(), arrivals.late()), (50 * MS, 59 * MS));
+    }
+
+    #[test]
+    fn the_row_of_packets_that_a_stream_begins_with_is_soon_forgotten() {
+        let row = [(86, 0), (76, 0), (66, 0)];
+        let steady = (3..60).map(|n| (50, 10 * n));
+        assert_eq!(fed(row.into_iter().chain(steady)).late(), 50 * MS);
     }
 
     #[test]

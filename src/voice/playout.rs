@@ -194,7 +194,7 @@ impl Playout {
         }
         let arrival = self.arrivals.handle(transit(sequence, received_at), received_at);
         if arrival == Arrival::Moved {
-            self.drift.on_target();
+            self.drift.forget_error();
         }
     }
 
@@ -208,7 +208,7 @@ impl Playout {
         if error > SKIP_NANOS {
             let periods = (error / PERIOD_NANOS) as u64;
             self.skip_to(next.saturating_add(periods));
-            self.drift.on_target();
+            self.drift.forget_error();
             error = self.error_nanos(now);
         }
         // Steered first: it decides how many sample frames this period takes.
@@ -300,6 +300,8 @@ impl Playout {
         let frames = usize::try_from(nanos_to_frames(waits)).unwrap_or(0).min(DECODED_MAX / 2);
         self.decoded.resize(self.decoded.len().max(frames), 0.0);
         self.made_up = self.decoded.len();
+        // By then it is known how long it has become.
+        self.since_splice = 0;
     }
 
     /// Ends the stream; what is decoded of it fades out within 5 ms.
@@ -308,7 +310,7 @@ impl Playout {
         self.arrivals.reset();
         self.decoder.reset();
         self.comfort = Comfort::new();
-        self.drift.on_target();
+        self.drift.forget_error();
         self.next = None;
         self.decoded.truncate(OVERLAP);
         let len = self.decoded.len() as f32;

@@ -38,11 +38,14 @@ impl Tape {
         Tape(sound.iter().map(encode).collect())
     }
 
-    /// Ten seconds of a 440 Hz sine, which is a whole number of cycles.
+    /// Ten seconds of a 440 Hz sine, which is a whole number of cycles. A second before them is not kept: what an encoder makes
+    /// of its first packets does not follow from its last ones.
     pub fn tone() -> Tape {
         let sample = |n: usize| (8_000.0 * (n as f64 * 440.0 * core::f64::consts::TAU / 48e3).sin()) as i16;
-        let sound: Vec<Period> = (0..1_000).map(|p| core::array::from_fn(|i| sample(p * PERIOD + i))).collect();
-        Tape::of(&sound, OpusConfig { bitrate_bps: 64_000, complexity: 0, ..OpusConfig::default() })
+        let sound: Vec<Period> = (0..1_100).map(|p| core::array::from_fn(|i| sample(p * PERIOD + i))).collect();
+        let mut tape = Tape::of(&sound, OpusConfig { bitrate_bps: 64_000, complexity: 0, ..OpusConfig::default() });
+        tape.0.drain(..100);
+        tape
     }
 
     pub fn packet(&self, number: u64, captured_at: Instant) -> SoundPacket {

@@ -132,6 +132,9 @@ impl Talk {
     pub fn skip(&mut self, period: &Period, captured_at: Instant) {
         self.number(captured_at);
         self.near.handle(period);
+        if let Some(clean) = &mut self.clean {
+            clean.echo.skip(captured_at);
+        }
         // Tones that are heard between two calls are as loud as ever.
         self.ducked = Ducked::Nobody;
     }

@@ -16,7 +16,7 @@ mod specimen;
 mod voice;
 
 /// Names as the test harness would give them.
-const TESTS: [(&str, fn()); 9] = [
+const TESTS: [(&str, fn()); 10] = [
     ("counting::the_allocator_counts", the_allocator_counts),
     ("capture::nothing_is_allocated_once_frames_flow", capture::nothing_is_allocated_once_frames_flow),
     (
@@ -26,6 +26,7 @@ const TESTS: [(&str, fn()); 9] = [
     ("codec::a_running_video_path_allocates_nothing", codec::a_running_video_path_allocates_nothing),
     ("flow::a_call_in_steady_state_allocates_nothing", flow::a_call_in_steady_state_allocates_nothing),
     ("present::a_picture_is_shown_without_an_allocation", present::a_picture_is_shown_without_an_allocation),
+    ("voice::in_a_room_only_the_noise_suppression_allocates", voice::in_a_room_only_the_noise_suppression_allocates),
     ("voice::the_echo_is_taken_away_without_allocating", voice::the_echo_is_taken_away_without_allocating),
     ("voice::the_sound_of_a_film_allocates_nothing", voice::the_sound_of_a_film_allocates_nothing),
     ("voice::talking_and_listening_allocate_nothing", voice::talking_and_listening_allocate_nothing),

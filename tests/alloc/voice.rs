@@ -10,7 +10,7 @@ use visavis::device::file::FilmTrack;
 use visavis::device::{AudioSink, AudioSource, VideoSource};
 use visavis::media::{PERIOD, SoundPacket};
 use visavis::time::{Duration, Instant};
-use visavis::voice::{EchoControl, Mixer, Playout, PlayoutConfig, Talk, Tone};
+use visavis::voice::{EchoControl, Mixer, Playout, PlayoutConfig, Polish, Talk, Tone};
 
 pub fn talking_and_listening_allocate_nothing() {
     let at = |ms: u64| Instant::from_millis(1_000 + ms);
@@ -45,6 +45,37 @@ pub fn talking_and_listening_allocate_nothing() {
     assert_eq!(allocations() - before, 0, "in two minutes of both directions");
     assert!(heard > 10_000, "{heard} periods of sound were heard; {:?}", playout.counters());
     assert!(playout.counters().recovered > 0 && playout.counters().streams == 2, "{:?}", playout.counters());
+}
+
+/// A microphone in a room: what the library of the noise suppression allocates, in a period that it is given alone, is all
+/// that the whole way to the packet does.
+pub fn in_a_room_only_the_noise_suppression_allocates() {
+    const PERIODS: u64 = 1_000;
+    // Of the same sound every time, since what a library allocates may follow from it.
+    let tone = |n: u64| core::array::from_fn(|i| (9_000.0 * ((n * 480 + i as u64) as f32 * 0.043).sin()) as i16);
+    let mut polish = Polish::new(true);
+    let mut polished = |from: u64, until: u64| {
+        for n in from..until {
+            let mut near = tone(n).map(|sample: i16| f32::from(sample) / 32_768.0);
+            polish.process(&[0.0; PERIOD], &mut near);
+        }
+    };
+    polished(0, 100);
+    let library = during(|| polished(100, 100 + PERIODS));
+
+    let mut talk = Talk::new(OpusConfig::default(), true).unwrap();
+    let mut packet = SoundPacket { sequence: 0, captured_at: Instant::ZERO, payload: heapless::Vec::new() };
+    let mut talked = |from: u64, until: u64| {
+        for n in from..until {
+            let at = Instant::from_millis(1_000 + 10 * n);
+            talk.handle_far_end(&[0; PERIOD], at + Duration::from_millis(20));
+            talk.handle_near_end(&tone(n), at, false, &mut packet).unwrap();
+        }
+    };
+    talked(0, 100);
+    let whole = during(|| talked(100, 100 + PERIODS));
+    println!("a period: {:.1} allocations of the noise suppression's library", library as f64 / PERIODS as f64);
+    assert_eq!(whole, library, "in {PERIODS} periods");
 }
 
 /// Ours is the echo control; what the noise suppression allocates is its library's own.

@@ -67,7 +67,7 @@ impl AudioSource for AlsaCapture {
         let wanted = self.reader.frames();
         match self.card.available(now) {
             Ok(there) if there >= wanted => {}
-            Ok(_) => return self.card.check_moves(now).map(|()| None),
+            Ok(there) => return self.card.await_frames(wanted - there, now).map(|()| None),
             Err(e) => return self.mend("ask for sound (snd_pcm_avail)", e).map(|()| None),
         }
         // The delay counts from the first unread sample: taken before they are read.

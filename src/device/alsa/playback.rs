@@ -141,11 +141,11 @@ impl AudioSink for AlsaPlayback {
             }
         };
         self.relax(now)?;
-        let due = self.card.buffer_frames.saturating_sub(room) <= self.margin();
-        if !due {
-            self.card.check_moves(now)?;
+        let too_many = self.card.buffer_frames.saturating_sub(room).saturating_sub(self.margin());
+        if too_many > 0 {
+            self.card.await_frames(too_many, now)?;
         }
-        Ok(due)
+        Ok(too_many == 0)
     }
 
     fn write(&mut self, now: Instant, period: &Period) -> Result<Instant, Fault> {

@@ -5,12 +5,16 @@
 //!  microphone's period, taken at ─────────┴▶ Canceller ──▶ rest, echo, what is left ──▶ Suppressor ──▶ clean period
 //! ```
 //!
+//! How fast each card runs, and when its periods really begin, is told from its stamps, from the start of the station on
+//! (`card_clock`): so cards of two clocks are aligned before the first word.
+//!
 //! Both candidates that exist as libraries were measured first, in the simulation of `tests.rs`, with both people at one
 //! level: the port of WebRTC's canceller takes the echo away, and who speaks at the same time is no longer understood; that
 //! of speexdsp keeps him, and needs four seconds to find an echo again whose delay has changed. Hence one of our own, on
 //! published methods; the figures of all three stand in `tests.rs`.
 
 mod canceller;
+mod card_clock;
 mod reference;
 mod spectrum;
 mod suppressor;
@@ -55,6 +59,12 @@ impl EchoControl {
         self.reference.take(captured_at, &mut self.far);
         self.canceller.process(&self.far, near, &mut self.cancelled);
         self.suppressor.process(&self.cancelled, near);
+    }
+
+    /// Takes the time of a microphone's period that is not to be freed of anything: the cards' clocks are known by the time
+    /// that one is.
+    pub fn skip(&mut self, captured_at: Instant) {
+        self.reference.handle_captured(captured_at);
     }
 
     /// What was heard while the last period was taken, full scale 1.

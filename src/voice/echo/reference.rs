@@ -4,7 +4,8 @@
 //! stamps put both on one line: periods that were played wait here, and are taken out at the microphone's pace, resampled
 //! by what the two clocks differ.
 
-use crate::media::{PERIOD, PERIOD_TIME, Period};
+use super::card_clock::CardClock;
+use crate::media::{PERIOD, Period};
 use crate::time::{Duration, Instant};
 use crate::voice::drift::Drift;
 use crate::voice::{frames_to_nanos, nanos_to_frames};
@@ -17,12 +18,13 @@ const LEAD: Duration = Duration::from_millis(4);
 const PERIODS_MAX: usize = 50;
 const CAPACITY: usize = PERIODS_MAX * PERIOD;
 
-/// Stamps that differ more than this from what the ones before foretold are another stretch of sound.
+/// Sound that is heard further than this from what the sound before it foretold is another stretch of it.
 const BREAK_NANOS: i64 = 30_000_000;
-/// How fast the time line follows stamps: by a 16th of the difference each period.
-const FOLLOW: i64 = 16;
-/// An error of the alignment up to this is resampled away; a larger one is jumped over.
-const ERROR_MAX_NANOS: i64 = 12_000_000;
+/// An error of the alignment up to this is resampled away; a larger one is jumped over: where the stamps have jumped, sound
+/// was lost, and only what follows at once leaves the echo where the filter has learnt it to be.
+const ERROR_MAX_NANOS: i64 = 4_000_000;
+/// Within so many seconds an error is resampled away. The filter has learnt the room with it, and follows no faster.
+const ERROR_GONE_S: f64 = 10.0;
 
 /// The played sound, on the microphone's time line.
 #[derive(Debug)]
@@ -32,8 +34,8 @@ pub struct Reference {
     count: usize,
     /// When the first of them is heard.
     heard_at: Instant,
-    /// When the microphone's next period is foretold.
-    captured_at: Option<Instant>,
+    loudspeaker: CardClock,
+    microphone: CardClock,
     /// Whether what is taken next follows what was taken last.
     is_aligned: bool,
     drift: Drift,
@@ -49,9 +51,10 @@ impl Reference {
             first: 0,
             count: 0,
             heard_at: Instant::ZERO,
-            captured_at: None,
+            loudspeaker: CardClock::new(),
+            microphone: CardClock::new(),
             is_aligned: false,
-            drift: Drift::unheard(),
+            drift: Drift::new(),
             input: [0.0; PERIOD + 8],
             missing: 0,
         }
@@ -59,7 +62,7 @@ impl Reference {
 
     /// By how much the loudspeaker's card is faster than the microphone's, in parts per million, as far as is known.
     pub fn ppm(&self) -> f64 {
-        self.drift.ppm()
+        (self.microphone.rate() - self.loudspeaker.rate()) * 1e6
     }
 
     /// Periods for which what was played was not there in time.
@@ -70,14 +73,12 @@ impl Reference {
     /// Takes a period that was given to the loudspeaker, whose first sample is heard at that time.
     pub fn handle_played(&mut self, period: &Period, heard_at: Instant) {
         let foretold = self.heard_at.offset(frames_to_nanos(self.count as i64));
-        let off = heard_at.signed_since(foretold);
-        if self.count == 0 || off.abs() > BREAK_NANOS {
+        let heard_at = self.loudspeaker.handle(heard_at);
+        if heard_at.signed_since(foretold).abs() > BREAK_NANOS {
             (self.first, self.count) = (0, 0);
-            self.heard_at = heard_at;
             self.is_aligned = false;
-        } else {
-            self.heard_at = self.heard_at.offset(off / FOLLOW);
         }
+        self.heard_at = heard_at.offset(-frames_to_nanos(self.count as i64));
         if self.count + PERIOD > CAPACITY {
             // Nobody takes them: the microphone is gone.
             self.skip(PERIOD);
@@ -91,22 +92,21 @@ impl Reference {
     /// Gives what is heard while the microphone's period of that time is taken; silence where nothing was played.
     pub fn take(&mut self, captured_at: Instant, period: &mut [f32; PERIOD]) {
         period.fill(0.0);
-        let captured_at = self.follow(captured_at);
+        let captured_at = self.handle_captured(captured_at);
         if self.count == 0 {
             return;
         }
         let error = (captured_at + LEAD).signed_since(self.heard_at);
         if !self.is_aligned || error.abs() > ERROR_MAX_NANOS {
-            self.drift.on_target();
             self.is_aligned = error >= 0;
             if error < 0 {
                 // Not heard yet.
                 return;
             }
             self.skip(nanos_to_frames(error) as usize);
-        } else {
-            self.drift.steer(error);
         }
+        let error_s = (captured_at + LEAD).signed_since(self.heard_at) as f64 * 1e-9;
+        self.drift.set_pace(self.ppm() * 1e-6 + error_s / ERROR_GONE_S);
         let wanted = self.drift.input_frames().min(self.input.len());
         if self.count < wanted {
             self.missing += 1;
@@ -120,16 +120,9 @@ impl Reference {
         self.skip(wanted);
     }
 
-    /// The time of the microphone's period without the wobble of its stamp.
-    fn follow(&mut self, captured_at: Instant) -> Instant {
-        let at = match self.captured_at {
-            Some(foretold) if captured_at.signed_since(foretold).abs() <= BREAK_NANOS => {
-                foretold.offset(captured_at.signed_since(foretold) / FOLLOW)
-            }
-            _ => captured_at,
-        };
-        self.captured_at = Some(at + PERIOD_TIME);
-        at
+    /// Takes the stamp of a microphone's period, also of one for which nothing is taken; gives its time without the wobble.
+    pub fn handle_captured(&mut self, captured_at: Instant) -> Instant {
+        self.microphone.handle(captured_at)
     }
 
     fn skip(&mut self, frames: usize) {
