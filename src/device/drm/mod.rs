@@ -223,60 +223,6 @@ impl Drm {
         Ok(is_shown)
     }
 
-    /// Shows a picture of our own beneath a pane.
-    fn show_beneath(&mut self, frame: Lent<DecodedFrame>, pane: &Pane, now: Instant) -> Result<(), Lent<DecodedFrame>> {
-        let Some(picture) = frame.own() else { return Err(frame) };
-        if !self.glaze(picture.size(), Some(pane)) {
-            return Err(frame);
-        }
-        match self.draw(picture, true, now) {
-            Ok(true) => return Ok(()),
-            Ok(false) => self.glass_refused = Some(frame.size()),
-            // Whoever shows the copy will meet it again.
-            Err(fault) if fault.kind == FaultKind::Absent => {}
-            Err(fault) => self.shatter(&fault),
-        }
-        Err(frame)
-    }
-
-    /// The size of what may be laid over a picture of a size; `None` where nothing can be.
-    pub fn glass_size(&self, picture: Size) -> Option<Size> {
-        let [.., width, height] = self.output.place(picture);
-        (self.is_glazed && self.glass_refused != Some(picture)).then_some(Size::new(width, height))
-    }
-
-    /// Brings a pane, if there is one, onto the glass over a picture of a size. False where it cannot be there.
-    fn glaze(&mut self, picture: Size, pane: Option<&Pane>) -> bool {
-        let Some(pane) = pane else { return true };
-        if self.glass_size(picture) != Some(pane.size()) {
-            return false;
-        }
-        let at = self.output.place(picture);
-        if self.glass.as_ref().is_none_or(|glass| glass.at != at) {
-            match Glass::new(&self.card, at) {
-                Ok(glass) => {
-                    let before = self.glass.replace(glass);
-                    self.retired.glass = self.retired.glass.take().or(before);
-                }
-                Err(error) => {
-                    self.shatter(&error);
-                    return false;
-                }
-            }
-        }
-        if let Some(glass) = &mut self.glass {
-            glass.draw(pane);
-        }
-        true
-    }
-
-    /// From now on nothing is laid over pictures.
-    fn shatter(&mut self, why: &dyn core::fmt::Display) {
-        let name = &self.name;
-        tracing::warn!("{name}: nothing can be laid over a picture any more: {why}; it is drawn into it");
-        self.is_glazed = false;
-    }
-
     /// What an errno means here differs from what it means when a device is opened.
     fn fault(&self, doing: &'static str, error: io::Error) -> Fault {
         if let Err(gone) = self.look() {
