@@ -5,6 +5,7 @@
 //! station in its address book, which comes when a page is opened and goes when it is closed. This process has no device.
 
 mod handset;
+mod line;
 mod status;
 
 use self::handset::Handset;
