@@ -31,9 +31,10 @@ mod page;
 mod rtc;
 mod server;
 mod sound;
+mod whep;
 
 pub use certificate::{Certificate, CertificateError};
-pub use guests::{GUEST_FILE, Guest, Guests, Token};
+pub use guests::{GUEST_FILE, Guest, Guests, Token, VIEWER_FILE};
 pub use http::Request;
 pub use invitation::{INVITATION_LIFE, Invitation, Inviter};
 pub use rtc::{Rtc, RtcEvent};
