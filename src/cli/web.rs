@@ -79,6 +79,7 @@ pub(super) fn run(args: Args) -> Result<ExitCode, Failure> {
                 station_name: config.station.name.as_ref().map_or_else(machine_name, ToString::to_string),
                 station_key: secret.public(),
                 station_port: config.station.port,
+                publish: config.publications(),
             })
         }
     }

@@ -13,7 +13,7 @@ mod stranger;
 fn main() {
     let wanted: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
     let (nothing, browser, aiortc) = (None, Some("VISAVIS_BROWSER"), Some("VISAVIS_AIORTC"));
-    let tests: [(&str, Option<&str>, fn()); 8] = [
+    let tests: [(&str, Option<&str>, fn()); 9] = [
         (
             "who_was_not_let_in_gets_the_page_and_nothing_else",
             nothing,
@@ -41,6 +41,11 @@ fn main() {
             "viewers_see_and_hear_the_station_until_they_are_forgotten",
             aiortc,
             media::viewers_see_and_hear_the_station_until_they_are_forgotten,
+        ),
+        (
+            "a_media_server_is_published_to_again_and_again_and_told_the_end",
+            aiortc,
+            media::a_media_server_is_published_to_again_and_again_and_told_the_end,
         ),
     ];
     let (mut passed, mut ignored) = (0, 0);

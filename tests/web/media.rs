@@ -1,6 +1,6 @@
 //! Players and media servers: a second implementation of WebRTC, aiortc, looks on by WHEP, and is published to by WHIP.
 
-use crate::door::{Door, PATIENCE, until};
+use crate::door::{Door, PATIENCE, empty_folder, free_tcp_port, until};
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
@@ -9,6 +9,7 @@ use std::sync::mpsc::{Receiver, channel};
 use visavis::identity::AddressBook;
 use visavis::panel::protocol::{Answer, Request};
 use visavis::station::admit_viewer;
+use visavis::web::{Certificate, Destination};
 
 /// A program of `peer.py`.
 struct Peer {
@@ -51,6 +52,16 @@ impl Peer {
         self.says.recv_timeout(PATIENCE).expect("the peer says something")
     }
 
+    /// What it says next that is of this kind: the value of that key.
+    fn until_said(&self, key: &str, value: &str) -> Value {
+        loop {
+            let said = self.said();
+            if said[key] == value {
+                return said;
+            }
+        }
+    }
+
     fn tell(&mut self, word: &str) {
         writeln!(self.words, "{word}").unwrap();
     }
@@ -58,7 +69,12 @@ impl Peer {
     /// What it sees and hears from now on: the moving pattern in its own colours, and concert pitch.
     fn sees_the_door(&mut self) -> Value {
         self.tell("look");
-        let seen = self.said()["look"].take();
+        let seen = loop {
+            let mut said = self.said();
+            if !said["look"].is_null() {
+                break said["look"].take();
+            }
+        };
         assert_eq!(seen["size"], serde_json::json!([320, 240]), "{seen}");
         assert!(seen["changed"].as_u64().unwrap() > 500, "the picture stands still: {seen}");
         // U and V of yellow, green, red and blue: second, fourth, sixth and seventh of the pattern's bars.
@@ -107,12 +123,54 @@ pub fn viewers_see_and_hear_the_station_until_they_are_forgotten() {
     let mut wall = Peer::viewer(&door, &other);
     assert_eq!(wall.said()["status"], 201);
     wall.sees_the_door();
-    door.until("watched", |status| (status.state == "monitored").then_some(()));
+    door.until("monitored", |status| (status.state == "monitored").then_some(()));
+    // A call is worth more than looking on, which goes on by itself afterwards; and nobody rings who only looks on.
+    door.act("ring wall");
+    door.until("monitored no more", |status| (status.state != "monitored").then_some(()));
+    door.until("monitored again", |status| (status.state == "monitored").then_some(()));
+    wall.sees_the_door();
     // Whose key the line has goes; the other one goes on seeing.
     recorder.tell("end");
     assert_eq!(recorder.said()["deleted"], 200);
     wall.sees_the_door();
     forget(&door, "wall");
     until("a stranger", || (Peer::viewer(&door, &other).said()["status"] == 401).then_some(()));
-    door.until("watched by nobody", |status| (status.state == "idle").then_some(()));
+    door.until("monitored by nobody", |status| (status.state == "idle").then_some(()));
+}
+
+pub fn a_media_server_is_published_to_again_and_again_and_told_the_end() {
+    let folder = empty_folder("publishes");
+    let (place, token_file) = (folder.join("media"), folder.join("media.token"));
+    let certificate = Certificate::load_or_create(&place, "localhost").unwrap();
+    let port = free_tcp_port();
+    let pem = place.join("page.pem");
+    let mut server = Peer::start(&["server", &port.to_string(), pem.to_str().unwrap(), "sesame"]);
+    assert_eq!(server.said()["ready"], true);
+    std::fs::write(&token_file, "barley\n").unwrap();
+    let destination = |fingerprint: &str| Destination {
+        url: format!("https://127.0.0.1:{port}/whip").parse().unwrap(),
+        token_file: Some(token_file.clone()),
+        fingerprint: Some(fingerprint.parse().unwrap()),
+    };
+    let other = destination(&"AB:".repeat(32)[..32 * 3 - 1]);
+    let publish = vec![("studio".to_owned(), destination(&certificate.fingerprint())), ("thief".to_owned(), other)];
+    let door = Door::publishing(folder, publish);
+
+    // The wrong token is refused; the right one is read as soon as it is there.
+    assert_eq!(server.until_said("path", "/whip")["is_known"], false);
+    std::fs::write(&token_file, "sesame\n").unwrap();
+    let begun = server.until_said("path", "/studio/whip");
+    assert_eq!((&begun["is_known"], &begun["kind"]), (&true.into(), &"application/sdp".into()), "{begun}");
+    let seen = server.sees_the_door();
+    println!("  a media server sees and hears {seen}");
+    door.until("monitored", |status| (status.state == "monitored").then_some(()));
+
+    // A session that breaks is told its end, and the next one begins.
+    server.tell("lose");
+    server.until_said("path", "/studio/session-1");
+    server.until_said("path", "/studio/whip");
+    server.sees_the_door();
+    drop(door);
+    let end = server.until_said("method", "DELETE");
+    assert_eq!((&end["path"], &end["is_known"]), (&"/studio/session-2".into(), &true.into()), "{end}");
 }

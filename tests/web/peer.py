@@ -4,7 +4,7 @@
     peer.py server PORT PEM TOKEN
 
 It says what happens on standard output, a line of JSON each; `look` on standard input has it tell what it sees and hears
-within a second from then on, `end` has it leave. All traffic stays on the loopback.
+within a second from then on, `lose` has it drop the connection, `end` has it leave. All traffic stays on the loopback.
 """
 
 import array
@@ -88,7 +88,10 @@ async def commands(peer, end):
     loop = asyncio.get_running_loop()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
     while (line := await reader.readline()) and line != b"end\n":
-        say(look=await peer.eyes.look())
+        if line == b"lose\n":
+            await peer.connection.close()
+        else:
+            say(look=await peer.eyes.look())
     await end()
 
 

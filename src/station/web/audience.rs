@@ -97,6 +97,11 @@ impl Audience {
         self.spectators.len() < before
     }
 
+    /// Whether a session of this key is here still.
+    pub fn has(&self, session: &str, key: &PublicKey) -> bool {
+        self.spectators.iter().any(|spectator| spectator.key == *key && spectator.session == session)
+    }
+
     /// Sends away those who may look on no longer.
     pub fn follow_book(&mut self, book: &AddressBook, socket: &mut Socket) {
         self.retain(socket, |spectator| book.by_key(&spectator.key).is_some_and(|entry| entry.rights.monitor));
@@ -185,7 +190,8 @@ impl Audience {
             return;
         };
         self.look_at = None;
-        match Line::start(now, world.config, guest, &entry.name) {
+        // Nobody is there who would answer.
+        match Line::start(now, world.config, guest, &entry.name, false) {
             Ok(line) => self.line = Some(line),
             Err(error) => tracing::debug!("nobody can look on: {error}"),
         }

@@ -40,7 +40,7 @@ impl Handset {
         Ok(Handset {
             rights: entry.rights,
             station_name: config.station_name.clone(),
-            line: Line::start(now, config, guest, &entry.name)?,
+            line: Line::start(now, config, guest, &entry.name, true)?,
             rtc: None,
             is_key_awaited: true,
             watchers: Vec::new(),

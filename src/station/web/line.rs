@@ -51,8 +51,8 @@ pub(super) struct Heard {
 }
 
 impl Line {
-    /// Dials the station with a guest's key, by the name that it has there.
-    pub fn start(now: Instant, config: &HandsetConfig, guest: &Guest, name: &str) -> io::Result<Line> {
+    /// Dials the station with a guest's key, by the name that it has there; the station may ring it, or not.
+    pub fn start(now: Instant, config: &HandsetConfig, guest: &Guest, name: &str, rings: bool) -> io::Result<Line> {
         let socket = Socket::bind(IpVersion::Both, None, 0)?;
         let own = link::Config { secret: guest.secret.clone(), accept: Vec::new(), random: Box::new(system_random) };
         let mut endpoint = Endpoint::new(now, own, |now, _peer| Flow::new(now, FlowConfig::default()));
@@ -61,7 +61,7 @@ impl Line {
         let trust = [Trust::Book(config.station_key)];
         let link = endpoint.dial(now, &trust, &addresses).ok_or_else(|| io::Error::other("no link"))?;
         let mut call = Call::new(guest.key, CallConfig { usual: Whom::All, ..CallConfig::default() }, Box::new(random));
-        let rights = Rights { call: true, monitor: false, release: false };
+        let rights = Rights { call: rings, monitor: false, release: false };
         let (key, station_name) = (config.station_key, config.station_name.clone());
         let station = PeerPolicy { key, name: station_name, rights, auto_answer: None, release_without_call: false };
         call.set_peers(now, &[station]);

@@ -8,6 +8,7 @@
 mod audience;
 mod handset;
 mod line;
+mod publication;
 mod status;
 mod viewers;
 
@@ -15,6 +16,7 @@ pub use viewers::admit_viewer;
 
 use self::audience::{Audience, World};
 use self::handset::Handset;
+use self::publication::Publication;
 use super::invitation::Page;
 use super::socket::{IpVersion, Socket};
 use crate::identity::{AddressBook, Entry, PublicKey};
@@ -24,7 +26,9 @@ use crate::sys::calendar::unix_ms;
 use crate::sys::wake::{Stop, Wake};
 use crate::sys::{clock, poll};
 use crate::time::{Duration, Instant, earliest};
-use crate::web::{Ask, Certificate, Guests, Inviter, Refused, Rtc, Server, ServerConfig, Token, WEB_DIRECTORY};
+use crate::web::{
+    Ask, Certificate, Destination, Guests, Inviter, Refused, Rtc, Server, ServerConfig, Token, WEB_DIRECTORY,
+};
 use nix::poll::{PollFd, PollFlags};
 use std::io;
 use std::net::SocketAddr;
@@ -54,6 +58,8 @@ pub struct HandsetConfig {
     pub station_key: PublicKey,
     /// Its port on this machine.
     pub station_port: u16,
+    /// Media servers that are published to, by what they are called in the address book.
+    pub publish: Vec<(String, Destination)>,
 }
 
 /// All handsets, the page's port, and the port of WebRTC.
@@ -69,6 +75,7 @@ pub struct Handsets {
     book_at: Instant,
     handsets: Vec<Handset>,
     audience: Audience,
+    publications: Vec<Publication>,
 }
 
 impl Handsets {
@@ -92,8 +99,25 @@ impl Handsets {
         let version = if listen.is_ipv4() { IpVersion::V4 } else { IpVersion::Both };
         let rtc_socket = Socket::bind(version, local, server.address().port()).map_err(taken)?;
         tracing::info!("the page is at https://{}", server.address());
-        let (book_at, handsets, audience) = (clock::now(), Vec::new(), Audience::default());
-        Ok(Handsets { config, server, wake, rtc_socket, inviter, guests, viewers, book, book_at, handsets, audience })
+        let now = clock::now();
+        let bound = SocketAddr::new(listen.ip(), server.address().port());
+        let publish = config.publish.iter().map(|to| Publication::start(now, &config.state, to, bound, wake.clone()));
+        let publications = publish.collect::<Result<Vec<_>, _>>()?;
+        Ok(Handsets {
+            config,
+            server,
+            wake,
+            rtc_socket,
+            inviter,
+            guests,
+            viewers,
+            book,
+            // Publications may have entered it just now.
+            book_at: now,
+            handsets: Vec::new(),
+            audience: Audience::default(),
+            publications,
+        })
     }
 
     /// The net loop: returns when `stop` is asked for.
@@ -122,13 +146,20 @@ impl Handsets {
                 stays
             });
             let world = World { config: &self.config, viewers: &self.viewers, book: &self.book };
+            for publication in &mut self.publications {
+                publication.turn(now, &world, &mut self.audience);
+            }
             self.audience.turn(now, &world, &mut self.rtc_socket);
             self.wait(stop)?;
         }
+        let leave = |publication: &mut Publication| publication.leave(&mut self.audience, &mut self.rtc_socket);
+        let leaving: Vec<_> = self.publications.iter_mut().filter_map(leave).collect();
         self.audience.leave(clock::now(), &mut self.rtc_socket);
         for handset in &mut self.handsets {
             handset.leave(clock::now(), &mut self.rtc_socket);
         }
+        // Bounded, by what any server may take; and one that panics is said already.
+        leaving.into_iter().for_each(|thread| drop(thread.join()));
         Ok(())
     }
 
@@ -148,6 +179,7 @@ impl Handsets {
 
     fn wait(&self, stop: &Stop) -> io::Result<()> {
         let until = self.handsets.iter().map(Handset::poll_timeout).fold(Some(self.book_at), earliest);
+        let until = self.publications.iter().map(Publication::poll_timeout).fold(until, earliest);
         let until = earliest(until, self.audience.poll_timeout());
         let own = [stop.as_fd(), self.wake.as_fd(), self.rtc_socket.as_fd()];
         let all = own.into_iter().chain(self.handsets.iter().map(Handset::as_fd)).chain(self.audience.as_fd());
