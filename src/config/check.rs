@@ -84,15 +84,12 @@ fn names(config: &Config) -> Result<(), Wrong> {
     Ok(())
 }
 
-/// Media servers have names of their own, and pictures go out from the page's port.
+/// Media servers are few, and have names of their own.
 fn publications(config: &Config) -> Result<(), Wrong> {
     let publish = &config.web.publish;
     if publish.len() > PUBLICATIONS_MAX {
         let problem = format!("{} media servers are too many", publish.len());
         return Err(wrong("web.publish", problem, format!("{PUBLICATIONS_MAX} are the most")));
-    }
-    if !publish.is_empty() && config.web.listen.is_none() {
-        return Err(wrong("web.publish", "pictures go out from the page's port, and there is none", "set web.listen"));
     }
     for (i, server) in publish.iter().enumerate() {
         if publish[..i].iter().any(|other| same_name(other.name.as_str(), server.name.as_str())) {

@@ -96,8 +96,8 @@ pub struct Rtc {
     timeout: Instant,
     video: Option<(Mid, Pt)>,
     audio: Option<(Mid, Pt)>,
-    /// Our own offer, while it is not answered.
-    offered: Option<SdpPendingOffer>,
+    /// Our own offer, of these media, while it is not answered.
+    offered: Option<(SdpPendingOffer, [(Mid, MediaKind); 2])>,
     headers: Headers,
     frames: u64,
     cutter: Cutter,
@@ -133,10 +133,10 @@ impl Rtc {
         let mut rtc = Rtc::new(now, local, false)?;
         let mut changes = rtc.inner.sdp_api();
         let stream = Some("visavis".to_owned());
-        changes.add_media(MediaKind::Audio, Direction::SendOnly, stream.clone(), None, None);
-        changes.add_media(MediaKind::Video, Direction::SendOnly, stream, None, None);
+        let media = [MediaKind::Audio, MediaKind::Video]
+            .map(|kind| (changes.add_media(kind, Direction::SendOnly, stream.clone(), None, None), kind));
         let (offer, pending) = changes.apply().ok_or_else(|| error("there is nothing to offer"))?;
-        rtc.offered = Some(pending);
+        rtc.offered = Some((pending, media));
         rtc.settle();
         Ok((rtc, offer.to_sdp_string()))
     }
@@ -146,12 +146,14 @@ impl Rtc {
     /// # Errors
     /// An answer that is none, or not to this offer, or that wants neither pictures nor sound.
     pub fn accept(&mut self, answer: &str) -> Result<(), RtcError> {
-        let pending = self.offered.take().ok_or_else(|| error("nothing is offered"))?;
+        let (pending, media) = self.offered.take().ok_or_else(|| error("nothing is offered"))?;
         if !has_media(answer) {
             return Err(error("the server wants neither H.264 nor Opus"));
         }
         let answer = SdpAnswer::from_sdp_string(answer).map_err(error)?;
         self.inner.sdp_api().accept_answer(pending, answer).map_err(error)?;
+        // str0m tells of media only where the other side offers them.
+        media.into_iter().for_each(|(mid, kind)| self.open(mid, kind));
         self.settle();
         Ok(())
     }
@@ -298,14 +300,7 @@ impl Rtc {
     fn handle_event(&mut self, event: Event) {
         match event {
             Event::Connected => self.tell(RtcEvent::Connected),
-            Event::MediaAdded(added) => {
-                let wanted = if added.kind == MediaKind::Video { Codec::H264 } else { Codec::Opus };
-                let pt = self.inner.writer(added.mid).and_then(|writer| {
-                    writer.payload_params().find(|params| params.spec().codec == wanted).map(|params| params.pt())
-                });
-                let place = if added.kind == MediaKind::Video { &mut self.video } else { &mut self.audio };
-                *place = pt.map(|pt| (added.mid, pt));
-            }
+            Event::MediaAdded(added) => self.open(added.mid, added.kind),
             Event::MediaData(data) if Some(data.mid) == self.video.map(|(mid, _)| mid) => self.handle_picture(&data),
             Event::MediaData(data) => {
                 let first = data.time.rebase(Frequency::FORTY_EIGHT_KHZ).numer();
@@ -326,6 +321,18 @@ impl Rtc {
             Event::Closed => self.end(&"it says goodbye"),
             _ => {}
         }
+    }
+
+    /// Finds out as what pictures or sound may be sent.
+    fn open(&mut self, mid: Mid, kind: MediaKind) {
+        let (wanted, place) = match kind {
+            MediaKind::Video => (Codec::H264, &mut self.video),
+            MediaKind::Audio => (Codec::Opus, &mut self.audio),
+        };
+        let pt = self.inner.writer(mid).and_then(|writer| {
+            writer.payload_params().find(|params| params.spec().codec == wanted).map(|params| params.pt())
+        });
+        *place = pt.map(|pt| (mid, pt));
     }
 
     fn handle_picture(&mut self, data: &MediaData) {
@@ -349,5 +356,74 @@ impl Rtc {
             self.events.pop_front();
         }
         self.events.push_back(event);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    //! Goal: what is offered to a server arrives there, and what it cannot take is said. Method: an offering and an answering
+    //! connection, joined by hand, in a time that the test makes.
+    use super::*;
+    use crate::codec::opus::{Encoder, OpusConfig};
+    use crate::media::PERIOD_TIME;
+
+    fn address(port: u16) -> SocketAddr {
+        (std::net::Ipv4Addr::LOCALHOST, port).into()
+    }
+
+    /// Carries all datagrams that wait.
+    fn carry(now: Instant, ends: [(&mut Rtc, SocketAddr); 2]) {
+        let [(one, at_one), (two, at_two)] = ends;
+        for _ in 0..8 {
+            while let Some((_, datagram)) = one.poll_transmit() {
+                two.handle_datagram(now, at_one, &datagram);
+            }
+            while let Some((_, datagram)) = two.poll_transmit() {
+                one.handle_datagram(now, at_two, &datagram);
+            }
+        }
+        one.handle_timeout(now);
+        two.handle_timeout(now);
+    }
+
+    #[test]
+    fn what_is_offered_and_accepted_arrives_until_the_end() {
+        let mut now = Instant::from_millis(1_000);
+        let (here, there) = (address(1_001), address(1_002));
+        let (mut sender, offer) = Rtc::offer(now, here).unwrap();
+        let (mut server, answer) = Rtc::answer(now, &offer, there).unwrap();
+        sender.accept(&answer).unwrap();
+        assert!(sender.accept(&answer).is_err(), "an offer is answered once");
+        let (mut encoder, mut payload) = (Encoder::new(OpusConfig::default()).unwrap(), heapless::Vec::new());
+        encoder.encode(&[1_000; PERIOD], &mut payload).unwrap();
+        let (mut periods, mut is_over) = (0, false);
+        for sequence in 0..600 {
+            now += PERIOD_TIME;
+            sender.send_sound(now, &SoundPacket { sequence, captured_at: now, payload: payload.clone() });
+            carry(now, [(&mut sender, here), (&mut server, there)]);
+            while let Some(event) = server.poll_event() {
+                periods += usize::from(matches!(event, RtcEvent::Sound(_)));
+                is_over |= matches!(event, RtcEvent::Closed);
+            }
+            if sequence == 500 {
+                sender.close();
+            }
+        }
+        assert!(periods > 200, "{periods}");
+        assert!(is_over, "nobody told the server");
+    }
+
+    #[test]
+    fn answers_that_are_none_are_refused_in_words() {
+        let now = Instant::from_millis(1_000);
+        for answer in [
+            "",
+            "nonsense",
+            "v=0\r\nm=audio 0 UDP/TLS/RTP/SAVPF 111\r\nm=video 0 UDP/TLS/RTP/SAVPF 108\r\n",
+            "v=0\r\nm=audio 9 x\r\n",
+        ] {
+            let (mut sender, _) = Rtc::offer(now, address(1_001)).unwrap();
+            assert!(sender.accept(answer).unwrap_err().to_string().starts_with("no connection: "), "{answer}");
+        }
     }
 }

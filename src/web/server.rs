@@ -47,7 +47,7 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 /// Invitations that are tried in a minute, from anywhere: each has 128 secret bits, so this only keeps the log short.
 const TRIES_A_MINUTE: u32 = 10;
 
-/// What a browser wants of its handset.
+/// What a browser wants of its handset, or a viewer of the audience.
 #[derive(Debug)]
 pub enum Ask {
     /// To be let in, by an invitation.

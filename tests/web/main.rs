@@ -13,7 +13,7 @@ mod stranger;
 fn main() {
     let wanted: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
     let (nothing, browser, aiortc) = (None, Some("VISAVIS_BROWSER"), Some("VISAVIS_AIORTC"));
-    let tests: [(&str, Option<&str>, fn()); 9] = [
+    let tests: [(&str, Option<&str>, fn()); 11] = [
         (
             "who_was_not_let_in_gets_the_page_and_nothing_else",
             nothing,
@@ -31,6 +31,12 @@ fn main() {
             stranger::an_invitation_is_shown_on_request_and_taken_away,
         ),
         ("slow_and_many_connections_keep_nobody_out", nothing, stranger::slow_and_many_connections_keep_nobody_out),
+        ("who_has_no_token_looks_at_nothing", nothing, stranger::who_has_no_token_looks_at_nothing),
+        (
+            "sessions_are_few_and_each_is_ended_by_its_own_token_alone",
+            nothing,
+            stranger::sessions_are_few_and_each_is_ended_by_its_own_token_alone,
+        ),
         ("a_browser_that_is_let_in_answers_the_door", browser, page::a_browser_that_is_let_in_answers_the_door),
         (
             "a_browser_calls_the_station_and_is_told_when_it_hangs_up",

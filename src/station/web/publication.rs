@@ -59,7 +59,7 @@ impl Publication {
         bound: SocketAddr,
         wake: Wake,
     ) -> Result<Publication, String> {
-        let key = publication_key(state, name).map_err(|why| format!("[web] publish: {why}"))?;
+        let key = publication_key(state, name).map_err(|why| format!("[[web.publish]]: {why}"))?;
         Ok(Publication {
             name: name.clone(),
             key,
