@@ -10,10 +10,13 @@ mod media;
 mod page;
 mod stranger;
 
+/// A test: its name, the variable without which it is left out, what it does.
+type Test = (&'static str, Option<&'static str>, fn());
+
 fn main() {
     let wanted: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
     let (nothing, browser, aiortc) = (None, Some("VISAVIS_BROWSER"), Some("VISAVIS_AIORTC"));
-    let tests: [(&str, Option<&str>, fn()); 11] = [
+    let tests: [Test; 11] = [
         (
             "who_was_not_let_in_gets_the_page_and_nothing_else",
             nothing,
