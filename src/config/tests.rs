@@ -296,7 +296,7 @@ fn what_does_not_go_together_is_refused_at_its_place() {
         ("[call.groups]\na=['x']\nb=['a']", "line 3, column 1: call.groups.b: \"a\" is a group itself"),
         (
             "[[web.publish]]\nname='a'\nurl='https://h'\n[[web.publish]]\nname='A'\nurl='https://h'",
-            "line 5, column 6: web.publish[1].name: there are two media servers called \"A\"",
+            "line 5, column 1: web.publish[1].name: there are two media servers called \"A\"",
         ),
         ("[call.groups]\na=['x']\n[[peer]]\nname='A'", "call.groups.a: a station has this name too"),
     ] {

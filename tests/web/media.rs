@@ -171,6 +171,7 @@ pub fn a_media_server_is_published_to_again_and_again_and_told_the_end() {
     server.until_said("path", "/studio/whip");
     server.sees_the_door();
     drop(door);
+    // The second session of all: to the server that has another certificate than the thief's, nothing was said.
     let end = server.until_said("method", "DELETE");
     assert_eq!((&end["path"], &end["is_known"]), (&"/studio/session-2".into(), &true.into()), "{end}");
 }

@@ -319,6 +319,8 @@ impl Handsets {
             }
         };
         self.book = AddressBook::load(&self.config.state).map_err(|error| error.to_string())?;
+        // It may have other new entries, too, which are looked for only where the book is another.
+        self.look_at_viewers();
         tracing::info!(peer = name, "{name} was let in by an invitation");
         self.tell_station();
         Ok(cookie)
