@@ -78,12 +78,13 @@ impl Peer {
         assert_eq!(seen["size"], serde_json::json!([320, 240]), "{seen}");
         assert!(seen["changed"].as_u64().unwrap() > 500, "the picture stands still: {seen}");
         // U and V of yellow, green, red and blue: second, fourth, sixth and seventh of the pattern's bars.
-        for (bar, wanted) in [(1, [44, 142]), (3, [72, 58]), (5, [100, 212]), (6, [212, 114])] {
-            for (plane, wanted) in wanted.into_iter().enumerate() {
-                let is = seen["bars"][bar][plane].as_i64().unwrap();
-                assert!((is - wanted).abs() < 24, "bar {bar} has another colour: {seen}");
-            }
-        }
+        let bars = [(1, [44, 142]), (3, [72, 58]), (5, [100, 212]), (6, [212, 114])];
+        let is_right = |(bar, wanted): &(usize, [i64; 2])| {
+            let is = [0, 1].map(|plane| seen["bars"][bar][plane].as_i64().unwrap());
+            is.iter().zip(wanted).all(|(is, wanted)| (is - wanted).abs() < 24)
+        };
+        // One may be behind the ball that sweeps over the picture.
+        assert!(bars.iter().filter(|bar| is_right(bar)).count() >= 3, "the bars have other colours: {seen}");
         let (hertz, peak) = (seen["hertz"].as_f64().unwrap(), seen["peak"].as_i64().unwrap());
         assert!((hertz - 440.0).abs() < 12.0 && peak > 1_000, "no tone is heard: {seen}");
         seen

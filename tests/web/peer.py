@@ -65,8 +65,9 @@ def rows(frame, plane):
 def see(pictures):
     first, last = pictures[0], pictures[-1]
     changed = sum(abs(a - b) > 24 for one, two in zip(rows(first, 0), rows(last, 0)) for a, b in zip(one, two))
-    # The colour bars of the test pattern, in the lowest quarter: U and V in the middle of each.
-    bars = [[rows(last, plane)[-4][last.planes[plane].width * (2 * bar + 1) // 16] for plane in (1, 2)] for bar in range(8)]
+    # The colour bars of the test pattern, in the lowest quarter: U and V in the middle of each, at the
+    # very bottom, where the ball that sweeps over the picture hides one of them at most.
+    bars = [[rows(last, plane)[-1][last.planes[plane].width * (2 * bar + 1) // 16] for plane in (1, 2)] for bar in range(8)]
     return {"pictures": len(pictures), "size": [last.width, last.height], "changed": changed, "bars": bars}
 
 
