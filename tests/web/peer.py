@@ -151,13 +151,15 @@ class Server:
 
             def do_POST(self):
                 body = self.rfile.read(int(self.headers["Content-Length"]))
+                answer = None
+                if self.is_known() and self.path != "/whip":
+                    answer = asyncio.run_coroutine_threadsafe(outer.begin(body.decode()), outer.loop).result(30)
+                # Only now, so that who reads it can have the new connection looked at.
                 say(method="POST", path=self.path, is_known=self.is_known(), kind=self.headers["Content-Type"])
                 if not self.is_known():
                     return self.say(401)
-                if self.path == "/whip":
+                if answer is None:
                     return self.say(307, Location="/studio/whip")
-                begin = asyncio.run_coroutine_threadsafe(outer.begin(body.decode()), outer.loop)
-                answer = begin.result(30)
                 self.say(201, answer.encode(), Content_Type="application/sdp", Location=f"session-{outer.begun}")
 
             def do_DELETE(self):
