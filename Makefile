@@ -49,9 +49,12 @@ test: setup ## all tests that need no special device
 	$(CARGO) test --locked
 
 # PICTURES=FOLDER: keeps pictures of the page there.
-test-web: setup ## the page for phones and laptops, in a real browser
-	$(call need,chromium chromium-driver)
-	VISAVIS_BROWSER=1 $(if $(PICTURES),VISAVIS_PICTURES=$(abspath $(PICTURES))) $(CARGO) test --locked --test web
+test-web: setup ## the page for phones and laptops, in a real browser; players and media servers, by aiortc
+	$(call need,chromium chromium-driver python3-venv)
+	@[ target/aiortc/done -nt tests/web/requirements.txt ] || { /usr/bin/python3 -m venv --clear target/aiortc && \
+		target/aiortc/bin/pip install -q --no-deps --only-binary :all: --require-hashes -r tests/web/requirements.txt && \
+		touch target/aiortc/done; }
+	VISAVIS_BROWSER=1 VISAVIS_AIORTC=$(CURDIR)/target/aiortc/bin/python $(if $(PICTURES),VISAVIS_PICTURES=$(abspath $(PICTURES))) $(CARGO) test --locked --test web
 
 test-mqtt: setup ## the house's own automation, with a real MQTT broker
 	$(call need,mosquitto mosquitto-clients)

@@ -46,10 +46,10 @@
 //! | [`device`] | thin edges: `v4l2`, `m2m`, `alsa`, `drm`, `fbdev`, `gpio`, `keys`, `touch`, `file`, `pattern`, … | sys, media, time, ring, codec |
 //! | [`panel`] | buttons, keys, touches, lamps, the door's strike, and the control socket | call, device, sys, time |
 //! | [`stage`] | the thread bodies | device, ring, codec, voice, card, flash, stats, sys, media, time |
-//! | [`web`] | browsers as stations: the page, who is let in, WebRTC | identity, codec, sys, media, time |
+//! | [`web`] | browsers as stations: the page, who is let in, WebRTC; players and media servers | identity, codec, sys, media, time |
 //! | [`mqtt`] | the house's own automation: what a broker, and Home Assistant there, are told and may ask | call, panel, time |
 //! | [`station`] | wiring, net loop, supervision, report | everything below |
-//! | [`config`] | `station.toml`: as typed, as meant | station, panel, call, find, card, device, identity, media, time |
+//! | [`config`] | `station.toml`: as typed, as meant | station, web, panel, call, find, card, device, identity, media, time |
 //! | [`cli`] | one file per subcommand | station, device, everything below |
 
 pub mod call;

@@ -6,7 +6,7 @@ use super::{EX_IOERR, Failure, machine_name, print};
 use crate::config::{CONFIG_FILE, Config};
 use crate::identity::{Rights, SecretKey, system_random};
 use crate::panel::client::client_paths;
-use crate::station::{HandsetConfig, Handsets, Invited, Page};
+use crate::station::{HandsetConfig, Handsets, Invited, Page, admit_viewer};
 use crate::sys::poll;
 use crate::sys::tty;
 use crate::sys::wake::Stop;
@@ -47,6 +47,11 @@ enum Command {
         #[arg(long, value_name = "HOST")]
         host: Option<String>,
     },
+    /// Let a player, a recorder or a media server look on: print a token for it, which is not shown again
+    Token {
+        /// What it is called in the address book, where `visavis peers forget` takes the token back
+        name: String,
+    },
 }
 
 pub(super) fn run(args: Args) -> Result<ExitCode, Failure> {
@@ -60,6 +65,7 @@ pub(super) fn run(args: Args) -> Result<ExitCode, Failure> {
             let rights = Rights { call: true, monitor, release };
             invite(&page, &state, rights, host.as_deref())
         }
+        Command::Token { name } => token(&page, &state, &name),
         Command::Serve => {
             let secret =
                 SecretKey::load_or_create(&state, system_random).map_err(|e| Failure::config(e.to_string()))?;
@@ -73,6 +79,7 @@ pub(super) fn run(args: Args) -> Result<ExitCode, Failure> {
                 station_name: config.station.name.as_ref().map_or_else(machine_name, ToString::to_string),
                 station_key: secret.public(),
                 station_port: config.station.port,
+                publish: config.publications(),
             })
         }
     }
@@ -109,6 +116,17 @@ fn invite(page: &Page, state: &Path, rights: Rights, host: Option<&str>) -> Resu
         "The browser warns of the certificate, since it is this station's own; its SHA-256 fingerprint is"
     );
     let _ = writeln!(text, "{fingerprint}");
+    print(&text).map(|()| ExitCode::SUCCESS)
+}
+
+fn token(page: &Page, state: &Path, name: &str) -> Result<ExitCode, Failure> {
+    let failed = |message| Failure { status: EX_IOERR, message };
+    let token = admit_viewer(state, name).map_err(failed)?;
+    let mut text = format!("{token}\n");
+    if let Some(host) = page.reached_at() {
+        let _ = writeln!(text, "WHEP: https://{host}:{}/whep, with this as the bearer token.", page.listen.port());
+    }
+    let _ = writeln!(text, "It is not shown again. To take it back: visavis peers forget {name:?}");
     print(&text).map(|()| ExitCode::SUCCESS)
 }
 

@@ -9,6 +9,9 @@ use evdev::KeyCode;
 /// Buttons, lamps, relays, peers, groups, members of one, keys: a house has a dozen, a board has some 30 lines.
 pub(super) const ENTRIES_MAX: usize = 64;
 
+/// Media servers: one that records, one that shows, and two to spare. Each is a stream of pictures.
+const PUBLICATIONS_MAX: usize = 4;
+
 /// What is wrong with the value of a key.
 #[derive(Debug)]
 pub(super) struct Wrong {
@@ -33,6 +36,7 @@ pub(super) fn check(config: &Config) -> Result<(), Wrong> {
     names(config)?;
     lines(config)?;
     keys(config)?;
+    publications(config)?;
     if config.rotary.line_a.is_some() != config.rotary.line_b.is_some() {
         return Err(wrong("rotary", "a knob has two lines, and one is missing", "give line_a and line_b, or neither"));
     }
@@ -75,6 +79,22 @@ fn names(config: &Config) -> Result<(), Wrong> {
         if let Some(inner) = members.iter().find(|member| config.call.groups.contains_key(member)) {
             let problem = format!("{:?} is a group itself", inner.as_str());
             return Err(wrong(key, problem, "name its stations one by one"));
+        }
+    }
+    Ok(())
+}
+
+/// Media servers are few, and have names of their own.
+fn publications(config: &Config) -> Result<(), Wrong> {
+    let publish = &config.web.publish;
+    if publish.len() > PUBLICATIONS_MAX {
+        let problem = format!("{} media servers are too many", publish.len());
+        return Err(wrong("web.publish", problem, format!("{PUBLICATIONS_MAX} are the most")));
+    }
+    for (i, server) in publish.iter().enumerate() {
+        if publish[..i].iter().any(|other| same_name(other.name.as_str(), server.name.as_str())) {
+            let problem = format!("there are two media servers called {:?}", server.name.as_str());
+            return Err(wrong(format!("web.publish[{i}].name"), problem, "give each a name of its own"));
         }
     }
     Ok(())

@@ -11,6 +11,7 @@ use crate::panel::lamp::Pattern;
 use crate::panel::rotary::Notch;
 use crate::station::{IntercomConfig, Page, PeerSettings};
 use crate::time::Duration;
+use crate::web::Destination;
 use std::path::PathBuf;
 
 /// How long the call button of a station that knows nobody is held to pair: nobody does that by mistake.
@@ -58,6 +59,11 @@ impl Config {
         let local = format!("{own}.local");
         let more = self.web.hosts.iter().map(|host| host.to_ascii_lowercase());
         Some(Page { listen, hosts: [own, local, "localhost".into()].into_iter().chain(more).collect() })
+    }
+
+    /// Media servers that are published to, by their names.
+    pub fn publications(&self) -> Vec<(String, Destination)> {
+        self.web.publish.iter().map(super::web::Publish::destination).collect()
     }
 
     fn peer_settings(&self, peer: &super::Peer) -> PeerSettings {

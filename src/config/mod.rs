@@ -36,7 +36,7 @@ pub use metrics::Metrics;
 pub use mqtt::{BrokerAddress, CertificateFile, Mqtt, PasswordFile, Topic, UserName};
 pub use name::Name;
 pub use value::{BitRate, FrameRate};
-pub use web::Web;
+pub use web::{Publish, TokenFile, Web};
 
 use serde::{Deserialize, Serialize};
 use std::io::{self, Read};

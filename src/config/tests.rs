@@ -64,7 +64,7 @@ fn the_sample_as_shipped_and_uncommented_is_the_defaults() {
     let mut config = parse(&uncommented()).unwrap();
     // Sections of the installer's own have no default: the sample shows one of each, made of the defaults of its keys.
     let own = "[[button]]\nline = 'GPIO17'\n[[lamp]]\nline = 'GPIO27'\n[[relay]]\nline = 'GPIO22'\n[[peer]]\nname = 'kitchen'\n\
-               [call.groups]\nupstairs = ['kitchen', 'office']";
+               [[web.publish]]\nname = 'studio'\nurl = 'https://media.example.org/whip/door'\n[call.groups]\nupstairs = ['kitchen', 'office']";
     assert_eq!(config, parse(own).unwrap());
     for (shown, least) in
         [(config.button.len(), 1), (config.lamp.len(), 1), (config.relay.len(), 1), (config.peer.len(), 1)]
@@ -152,6 +152,10 @@ const EVERYTHING_ELSE: &str = r#"
     [web]
     listen = "[::]:8443"
     hosts = ["door.example.org"]
+    [[web.publish]]
+    name = "studio"
+    url = "https://[2001:db8::9]:8889/whip"
+    token_file = "/t"
     [mqtt]
     broker = "mqtts://broker.example.org:8884"
     user = "door"
@@ -200,6 +204,9 @@ fn what_is_typed_is_meant() {
     assert_eq!(config.web.listen, Some("[::]:8443".parse().unwrap()));
     assert_eq!(config.web.hosts, ["door.example.org"]);
     assert!(config.mqtt.release && config.mqtt.broker.as_ref().is_some_and(|broker| broker.has_tls));
+    let [(name, studio)] = &config.publications()[..] else { panic!("one media server") };
+    assert_eq!((name.as_str(), studio.url.to_string().as_str()), ("studio", "https://[2001:db8::9]:8889/whip"));
+    assert_eq!((studio.token_file.as_deref(), &studio.fingerprint), (Some(Path::new("/t")), &None));
     assert_eq!(config.peer[0].address, Some(PeerAddress { host: "2001:db8::7".into(), port: Some(10088) }));
 }
 
@@ -226,6 +233,18 @@ fn a_slip_is_answered_with_its_place_its_key_and_the_remedy() {
         ("[metrics]\nlisten = 'localhost'", "metrics.listen: \"localhost\" is no address with a port: write it as"),
         ("[metrics]\nlisten = '127.0.0.1:0'", "metrics.listen: \"127.0.0.1:0\" is no address with a port"),
         ("[web]\nlisten = 8443", "web.listen: integer `8443` does not fit here: it wants an address with a port"),
+        (
+            "[web]\npublish = [{ name = 'a', url = 'http://h/whip' }]",
+            "web.publish[0].url: \"http://h/whip\" is no address of a media server: write it as \"https://",
+        ),
+        (
+            "[web]\npublish = [{ name = 'a', url = 'https://h/', token_file = 't' }]",
+            "web.publish[0].token_file: \"t\" is no place of a token: write the path",
+        ),
+        (
+            "[web]\npublish = [{ name = 'a', url = 'https://h/', fingerprint = 'AB' }]",
+            "web.publish[0].fingerprint: it is no fingerprint",
+        ),
         ("[camera]\nnear = 33", "camera.near: 33 is out of range: it must lie between 0 and 32"),
         ("[camera]\nnear = '3'", "camera.near: string \"3\" does not fit here: it wants a whole number"),
         ("[station]\nport = 70000", "station.port: 70000 is out of range: it must lie between 1 and 65535"),
@@ -275,6 +294,10 @@ fn what_does_not_go_together_is_refused_at_its_place() {
         ("[[peer]]\nname='Door'\n[[peer]]\nname='door'", "line 4, column 1: peer[1].name: there are two entries"),
         ("[call.groups]\nup=[]", "line 2, column 1: call.groups.up: nobody is in this group"),
         ("[call.groups]\na=['x']\nb=['a']", "line 3, column 1: call.groups.b: \"a\" is a group itself"),
+        (
+            "[[web.publish]]\nname='a'\nurl='https://h'\n[[web.publish]]\nname='A'\nurl='https://h'",
+            "line 5, column 1: web.publish[1].name: there are two media servers called \"A\"",
+        ),
         ("[call.groups]\na=['x']\n[[peer]]\nname='A'", "call.groups.a: a station has this name too"),
     ] {
         let error = error(text);

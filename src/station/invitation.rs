@@ -48,7 +48,7 @@ impl Page {
     }
 
     /// The address that it listens at, or the likeliest of this machine's.
-    fn reached_at(&self) -> Option<String> {
+    pub fn reached_at(&self) -> Option<String> {
         let written = |ip: IpAddr| match ip {
             IpAddr::V4(ip) => ip.to_string(),
             IpAddr::V6(ip) => format!("[{ip}]"),

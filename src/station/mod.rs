@@ -40,4 +40,4 @@ pub use report::Report;
 pub use resolve::resolve;
 pub use socket::IpVersion;
 pub use view::{Live, View};
-pub use web::{HandsetConfig, Handsets};
+pub use web::{HandsetConfig, Handsets, admit_viewer};

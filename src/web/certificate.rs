@@ -5,6 +5,7 @@
 
 use crate::identity::write_atomically;
 use core::fmt;
+use core::str::FromStr;
 use openssl::asn1::Asn1Time;
 use openssl::bn::{BigNum, MsbOption};
 use openssl::ec::{EcGroup, EcKey};
@@ -26,6 +27,54 @@ const RENEW_DAYS: u32 = 90;
 pub struct Certificate {
     pub(super) key: PKey<Private>,
     pub(super) x509: X509,
+}
+
+/// The SHA-256 of a certificate, in the notation of browsers and of OpenSSL: `AB:CD:…`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fingerprint([u8; 32]);
+
+/// Text that is no fingerprint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FingerprintError;
+
+impl fmt::Display for FingerprintError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("it is no fingerprint: write the certificate's SHA-256 as 32 pairs of digits, AB:CD:…")
+    }
+}
+
+impl std::error::Error for FingerprintError {}
+
+impl Fingerprint {
+    /// Whether a certificate's SHA-256 is this one.
+    pub(super) fn is(&self, digest: &[u8]) -> bool {
+        self.0 == digest
+    }
+}
+
+impl FromStr for Fingerprint {
+    type Err = FingerprintError;
+
+    fn from_str(text: &str) -> Result<Fingerprint, FingerprintError> {
+        let mut bytes = [0; 32];
+        let mut pairs = text.split(':');
+        for byte in &mut bytes {
+            let pair = pairs.next().filter(|pair| pair.len() == 2 && pair.bytes().all(|b| b.is_ascii_hexdigit()));
+            *byte = u8::from_str_radix(pair.ok_or(FingerprintError)?, 16).map_err(|_| FingerprintError)?;
+        }
+        if pairs.next().is_some() { Err(FingerprintError) } else { Ok(Fingerprint(bytes)) }
+    }
+}
+
+impl fmt::Display for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&pairs(&self.0))
+    }
+}
+
+fn pairs(bytes: &[u8]) -> String {
+    let pairs: Vec<_> = bytes.iter().map(|byte| format!("{byte:02X}")).collect();
+    pairs.join(":")
 }
 
 /// Why there is no certificate.
@@ -75,9 +124,7 @@ impl Certificate {
 
     /// The SHA-256 of the certificate, as browsers show it: `AB:CD:…`.
     pub fn fingerprint(&self) -> String {
-        let digest = self.x509.digest(MessageDigest::sha256());
-        let bytes: Vec<_> = digest.iter().flat_map(|digest| digest.iter()).map(|byte| format!("{byte:02X}")).collect();
-        bytes.join(":")
+        self.x509.digest(MessageDigest::sha256()).map_or_else(|_| String::new(), |digest| pairs(&digest))
     }
 }
 
@@ -131,6 +178,12 @@ mod tests {
         let again = Certificate::load_or_create(&directory, "door").unwrap();
         assert_eq!(first.fingerprint(), again.fingerprint());
         assert_eq!(first.fingerprint().len(), 32 * 3 - 1);
+        let read: Fingerprint = first.fingerprint().to_lowercase().parse().unwrap();
+        assert!(read.is(&first.x509.digest(MessageDigest::sha256()).unwrap()) && !read.is(&[0; 32]));
+        assert_eq!(read.to_string(), first.fingerprint());
+        for wrong in ["", "AB", &first.fingerprint()[3..], &format!("{}:00", first.fingerprint()), &"+1:".repeat(32)] {
+            assert_eq!(wrong.parse::<Fingerprint>(), Err(FingerprintError), "{wrong}");
+        }
         let path = directory.join("page.pem");
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         std::fs::write(&path, "no key").unwrap();

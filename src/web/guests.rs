@@ -1,4 +1,4 @@
-//! The browsers that were let in: what each needs to be a station, and how it is known again.
+//! The browsers and viewers that were let in: what each needs to be a station, and how it is known again.
 
 use crate::identity::{PEERS_MAX, PublicKey, SecretKey, system_random, write_atomically};
 use ring::digest::{SHA256, digest};
@@ -6,8 +6,10 @@ use serde::{Deserialize, Serialize};
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// The file of all of them, in the room's directory; private, since it holds their keys.
+/// The file of all browsers, in the room's directory; private, since it holds their keys. The server alone writes it.
 pub const GUEST_FILE: &str = "guests.toml";
+/// The file of all viewers, likewise. Whoever changes the address book writes it, while that is locked.
+pub const VIEWER_FILE: &str = "viewers.toml";
 /// Random bytes of a token.
 const TOKEN_BYTES: usize = 32;
 
@@ -16,7 +18,7 @@ pub(super) fn base64url(bytes: &[u8]) -> String {
     openssl::base64::encode_block(bytes).trim_end_matches('=').replace('+', "-").replace('/', "_")
 }
 
-/// What a browser proves itself with: only it has the token, and only its digest is kept here.
+/// What a browser or viewer proves itself with: only it has the token, and only its digest is kept here.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Token([u8; 32]);
 
@@ -27,9 +29,14 @@ impl Token {
         bytes.copy_from_slice(digest(&SHA256, text.as_bytes()).as_ref());
         Token(bytes)
     }
+
+    /// Of a bearer token (RFC 6750), whatever it is. No cookie has the same, so that neither serves for the other.
+    pub fn of_bearer(text: &str) -> Token {
+        Token::of(&format!("bearer {text}"))
+    }
 }
 
-/// A browser that was let in.
+/// A browser or viewer that was let in.
 #[derive(Clone)]
 pub struct Guest {
     /// Its key, with which it is a station.
@@ -37,7 +44,7 @@ pub struct Guest {
     /// The public half: its name in the address book.
     pub key: PublicKey,
     token: Token,
-    /// The invitation by which it came.
+    /// The invitation by which it came; of a viewer, which needs none, a number of its own.
     invitation: u64,
 }
 
@@ -64,14 +71,25 @@ pub struct Guests {
 }
 
 impl Guests {
-    /// Those of `directory`.
+    /// The browsers of `directory`.
     ///
     /// # Errors
     /// In words: a file that cannot be read or is none of ours, and what to do.
     pub fn load(directory: &Path) -> Result<Guests, String> {
-        let path = directory.join(GUEST_FILE);
+        Guests::read(directory.join(GUEST_FILE))
+    }
+
+    /// The viewers of `directory`.
+    ///
+    /// # Errors
+    /// As [`Guests::load`].
+    pub fn load_viewers(directory: &Path) -> Result<Guests, String> {
+        Guests::read(directory.join(VIEWER_FILE))
+    }
+
+    fn read(path: PathBuf) -> Result<Guests, String> {
         let wrong = |problem: &str| {
-            format!("{}: {problem}; without this file every browser has to be invited anew", path.display())
+            format!("{}: {problem}; without this file all of them have to be let in anew", path.display())
         };
         let text = match std::fs::read_to_string(&path) {
             Ok(text) => text,
@@ -91,20 +109,45 @@ impl Guests {
         if self.all.iter().any(|guest| guest.invitation == invitation) {
             return Err("this invitation was used already: ask for another one".into());
         }
+        self.add(invitation, Token::of)
+    }
+
+    /// Lets a viewer in: the bearer token that it is to show from now on.
+    ///
+    /// # Errors
+    /// In words, why not.
+    pub fn admit_viewer(&mut self) -> Result<(String, Guest), String> {
+        let mut number = [0; 8];
+        system_random(&mut number);
+        // TOML has no larger numbers.
+        self.add(u64::from_le_bytes(number) >> 1, Token::of_bearer)
+    }
+
+    fn add(&mut self, invitation: u64, of: fn(&str) -> Token) -> Result<(String, Guest), String> {
         if self.all.len() >= PEERS_MAX {
-            return Err("there are too many browsers: forget one that is gone (visavis peers forget NAME)".into());
+            return Err("too many are let in: forget one that is gone (visavis peers forget NAME)".into());
         }
         let mut bytes = [0; TOKEN_BYTES];
         system_random(&mut bytes);
-        let cookie = base64url(&bytes);
+        let text = base64url(&bytes);
         let secret = SecretKey::generate(system_random);
-        let guest = Guest { key: secret.public(), secret, token: Token::of(&cookie), invitation };
+        let guest = Guest { key: secret.public(), secret, token: of(&text), invitation };
         self.all.push(guest.clone());
         self.write().map_err(|error| {
             self.all.pop();
-            format!("the station cannot remember you: {error}")
+            format!("{} cannot be written: {error}", self.path.display())
         })?;
-        Ok((cookie, guest))
+        Ok((text, guest))
+    }
+
+    /// The keys of all.
+    pub fn keys(&self) -> impl Iterator<Item = &PublicKey> {
+        self.all.iter().map(|guest| &guest.key)
+    }
+
+    /// The one with this key.
+    pub fn by_key(&self, key: &PublicKey) -> Option<&Guest> {
+        self.all.iter().find(|guest| guest.key == *key)
     }
 
     /// Whose token this is. All of them are compared, each in constant time.
@@ -174,6 +217,19 @@ mod tests {
         std::fs::write(directory.join(GUEST_FILE), "[[guest]]\nsecret = \"x\"\ntoken = \"y\"\ninvitation = 1\n")
             .unwrap();
         assert!(Guests::load(&directory).is_err_and(|why| why.contains(GUEST_FILE) && why.contains("anew")));
+        std::fs::remove_dir_all(&directory).unwrap();
+    }
+
+    #[test]
+    fn a_viewer_is_known_by_its_bearer_token_and_never_by_a_cookie() {
+        let directory = std::env::temp_dir().join(format!("visavis-viewers-{}", std::process::id()));
+        let (text, viewer) = Guests::load_viewers(&directory).unwrap().admit_viewer().unwrap();
+        let viewers = Guests::load_viewers(&directory).unwrap();
+        assert!(!std::fs::read_to_string(directory.join(VIEWER_FILE)).unwrap().contains(&text));
+        assert_eq!(viewers.known(&Token::of_bearer(&text)).unwrap().key, viewer.key);
+        assert!(viewers.known(&Token::of(&text)).is_none());
+        assert!(Guests::load(&directory).unwrap().known(&Token::of_bearer(&text)).is_none(), "it is no browser");
+        assert!(viewers.by_key(&viewer.key).is_some());
         std::fs::remove_dir_all(&directory).unwrap();
     }
 }

@@ -14,7 +14,7 @@ pub(super) const COOKIE: &str = "__Host-visavis";
 /// What a browser asks.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Request {
-    /// `GET` or `POST`; others are refused.
+    /// `GET`, `POST`, or what else it may be.
     pub method: String,
     /// Without what follows a question mark.
     pub path: String,
@@ -24,6 +24,10 @@ pub struct Request {
     pub origin: Option<String>,
     /// The value of our cookie.
     pub cookie: Option<String>,
+    /// The bearer token (RFC 6750) that it shows.
+    pub bearer: Option<String>,
+    /// The media type of the body, in small letters, without parameters; empty where it is not said.
+    pub kind: String,
     /// Empty for `GET`.
     pub body: Vec<u8>,
 }
@@ -92,7 +96,7 @@ fn parse(bytes: &[u8]) -> Result<Option<(Request, usize, usize)>, Unread> {
         path: target.split('?').next().unwrap_or_default().to_owned(),
         ..Request::default()
     };
-    let (mut length, mut hosts) = (None, 0);
+    let (mut length, mut hosts, mut has_credentials) = (None, 0, false);
     for header in parsed.headers.iter() {
         let Ok(value) = core::str::from_utf8(header.value) else { return Err(wrong) };
         let is = |name: &str| header.name.eq_ignore_ascii_case(name);
@@ -103,6 +107,12 @@ fn parse(bytes: &[u8]) -> Result<Option<(Request, usize, usize)>, Unread> {
             request.origin = Some(value.to_ascii_lowercase());
         } else if is("cookie") {
             request.cookie = request.cookie.or_else(|| own_cookie(value));
+        } else if is("authorization") {
+            // One header of it, or none: two that differ are nobody's.
+            request.bearer = if has_credentials { None } else { bearer(value) };
+            has_credentials = true;
+        } else if is("content-type") {
+            request.kind = value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
         } else if is("content-length") {
             // Two lengths, or one that is no number, are how requests are smuggled.
             if length.is_some() || !value.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -122,6 +132,11 @@ fn parse(bytes: &[u8]) -> Result<Option<(Request, usize, usize)>, Unread> {
 fn own_cookie(header: &str) -> Option<String> {
     let mut pairs = header.split(';').filter_map(|pair| pair.trim().split_once('='));
     pairs.find(|(name, _)| *name == COOKIE).map(|(_, value)| value.to_owned())
+}
+
+fn bearer(header: &str) -> Option<String> {
+    let (scheme, token) = header.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().to_owned())
 }
 
 /// An answer.
@@ -192,6 +207,24 @@ mod tests {
         assert_eq!((page.method.as_str(), page.path.as_str()), ("GET", "/"));
         for cut in 0..text.find("ring").unwrap() + 4 {
             assert!(all(&text.as_bytes()[..cut]).is_empty(), "{cut}");
+        }
+    }
+
+    #[test]
+    fn a_bearer_token_is_read_once_or_not_at_all() {
+        let with = |headers: &str| {
+            let text = format!("POST /whep HTTP/1.1\r\nHost: h\r\n{headers}\r\n");
+            all(text.as_bytes()).remove(0).unwrap()
+        };
+        let asked = with("Authorization: bearer  abc \r\nContent-Type: Application/SDP; charset=utf-8\r\n");
+        assert_eq!((asked.bearer.as_deref(), asked.kind.as_str()), (Some("abc"), "application/sdp"));
+        for headers in [
+            "",
+            "Authorization: abc\r\n",
+            "Authorization: Basic abc\r\n",
+            "Authorization: Bearer a\r\nAuthorization: Bearer b\r\n",
+        ] {
+            assert_eq!(with(headers).bearer, None, "{headers}");
         }
     }
 

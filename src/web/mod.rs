@@ -1,4 +1,4 @@
-//! Browsers as stations: the page that a phone or a laptop opens, and WebRTC to it.
+//! Browsers as stations: the page that a phone or a laptop opens, and WebRTC to it; and to players and media servers.
 //!
 //! A browser cannot speak [`link`](crate::link); so a **handset** (see `station::web`) is a whole station for each browser
 //! that was let in, with a key and an entry in the address book of its own, whose camera, microphone, screen and loudspeaker
@@ -18,12 +18,18 @@
 //! | `http`, `server` | requests of HTTP/1.1 under TLS, and what answers them |
 //! | `page` | the page itself |
 //! | `invitation`, `guests` | who is let in: links for one use, and browsers that have used one |
-//! | `rtc`, `sound` | pictures and sound to and from one browser |
+//! | `rtc`, `sound` | pictures and sound to and from one browser, viewer or media server |
+//! | `whep` | players and media servers come, and look on |
+//! | `whip`, `client`, `url` | a media server is gone to, and published to |
+//!
+//! Who only looks on is one more station of this kind, for all of them together: see `station::web`.
 //!
 //! Trust: a browser proves itself by a random token in a cookie, of which only the digest is kept; it is given out for an
-//! invitation, which holds for minutes and once. Everything else is refused before it is read.
+//! invitation, which holds for minutes and once. A viewer has a bearer token, which is made where the station's files are.
+//! Everything else is refused before it is read.
 
 mod certificate;
+mod client;
 mod guests;
 mod http;
 mod invitation;
@@ -31,13 +37,18 @@ mod page;
 mod rtc;
 mod server;
 mod sound;
+mod url;
+mod whep;
+mod whip;
 
-pub use certificate::{Certificate, CertificateError};
-pub use guests::{GUEST_FILE, Guest, Guests, Token};
+pub use certificate::{Certificate, CertificateError, Fingerprint, FingerprintError};
+pub use guests::{GUEST_FILE, Guest, Guests, Token, VIEWER_FILE};
 pub use http::Request;
 pub use invitation::{INVITATION_LIFE, Invitation, Inviter};
 pub use rtc::{Rtc, RtcEvent};
 pub use server::{Ask, Asked, Refused, Server, ServerConfig};
+pub use url::{Url, UrlError};
+pub use whip::Destination;
 
 /// Where in a station's state directory the files of this room are.
 pub const WEB_DIRECTORY: &str = "web";

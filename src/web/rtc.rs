@@ -1,9 +1,9 @@
-//! WebRTC with one browser, by `str0m`, which does no input or output of its own: datagrams and time go in, datagrams,
+//! WebRTC with one browser, viewer or media server, by `str0m`, which does no input or output of its own: datagrams and time go in, datagrams,
 //! frames and sound come out.
 //!
-//! What the browser may choose from is what stations speak: H.264 constrained baseline in packetisation mode 1 (RFC 6184) and
+//! What the other side may choose from is what stations speak: H.264 constrained baseline in packetisation mode 1 (RFC 6184) and
 //! Opus (RFC 7587). The station is ICE-lite (RFC 8445 §2.5) at the one address at which the page itself was reached, so that
-//! wherever the page loads, pictures come too.
+//! wherever the page loads, pictures come too. A media server, which may be ICE-lite itself, is offered what goes out only.
 
 use super::sound::Cutter;
 use crate::codec::h264::Headers;
@@ -14,9 +14,9 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Instant as StdInstant;
 use str0m::bwe::{Bitrate, BweKind};
-use str0m::change::SdpOffer;
+use str0m::change::{SdpAnswer, SdpOffer, SdpPendingOffer};
 use str0m::format::Codec;
-use str0m::media::{Frequency, KeyframeRequestKind, MediaData, MediaKind, MediaTime, Mid, Pt};
+use str0m::media::{Direction, Frequency, KeyframeRequestKind, MediaData, MediaKind, MediaTime, Mid, Pt};
 use str0m::net::{Protocol, Receive};
 use str0m::{Candidate, Event, Input, Output};
 
@@ -66,7 +66,7 @@ fn has_media(answer: &str) -> bool {
 }
 
 fn error(what: impl fmt::Display) -> RtcError {
-    RtcError(format!("no connection with the browser: {what}"))
+    RtcError(format!("no connection: {what}"))
 }
 
 /// str0m counts in the standard library's instants, which show no number; both are CLOCK_MONOTONIC.
@@ -96,6 +96,8 @@ pub struct Rtc {
     timeout: Instant,
     video: Option<(Mid, Pt)>,
     audio: Option<(Mid, Pt)>,
+    /// Our own offer, of these media, while it is not answered.
+    offered: Option<(SdpPendingOffer, [(Mid, MediaKind); 2])>,
     headers: Headers,
     frames: u64,
     cutter: Cutter,
@@ -106,18 +108,63 @@ pub struct Rtc {
 }
 
 impl Rtc {
-    /// Answers a browser's offer (SDP, RFC 8866): the connection, and the answer's text. The browser reaches this machine at
-    /// `local`.
+    /// Answers the offer (SDP, RFC 8866) of a browser or viewer: the connection, and the answer's text. It reaches this machine
+    /// at `local`.
     ///
     /// # Errors
     /// An offer that is none, or that has neither sound nor pictures that a station understands.
     pub fn answer(now: Instant, offer: &str, local: SocketAddr) -> Result<(Rtc, String), RtcError> {
         let offer = SdpOffer::from_sdp_string(offer).map_err(error)?;
+        let mut rtc = Rtc::new(now, local, true)?;
+        let answer = rtc.inner.sdp_api().accept_offer(offer).map_err(error)?.to_sdp_string();
+        rtc.settle();
+        if !has_media(&answer) {
+            return Err(error("it offers neither H.264 nor Opus"));
+        }
+        Ok((rtc, answer))
+    }
+
+    /// Offers a media server pictures and sound, and wants none: the connection, which waits for [`Rtc::accept`], and the
+    /// offer's text. This machine reaches the server from `local`.
+    ///
+    /// # Errors
+    /// Where OpenSSL or libopus refuse.
+    pub fn offer(now: Instant, local: SocketAddr) -> Result<(Rtc, String), RtcError> {
+        let mut rtc = Rtc::new(now, local, false)?;
+        let mut changes = rtc.inner.sdp_api();
+        let stream = Some("visavis".to_owned());
+        let media = [MediaKind::Audio, MediaKind::Video]
+            .map(|kind| (changes.add_media(kind, Direction::SendOnly, stream.clone(), None, None), kind));
+        let (offer, pending) = changes.apply().ok_or_else(|| error("there is nothing to offer"))?;
+        rtc.offered = Some((pending, media));
+        rtc.settle();
+        Ok((rtc, offer.to_sdp_string()))
+    }
+
+    /// Takes the answer to our offer.
+    ///
+    /// # Errors
+    /// An answer that is none, or not to this offer, or that wants neither pictures nor sound.
+    pub fn accept(&mut self, answer: &str) -> Result<(), RtcError> {
+        let (pending, media) = self.offered.take().ok_or_else(|| error("nothing is offered"))?;
+        if !has_media(answer) {
+            return Err(error("the server wants neither H.264 nor Opus"));
+        }
+        let answer = SdpAnswer::from_sdp_string(answer).map_err(error)?;
+        self.inner.sdp_api().accept_answer(pending, answer).map_err(error)?;
+        // str0m tells of media only where the other side offers them.
+        media.into_iter().for_each(|(mid, kind)| self.open(mid, kind));
+        self.settle();
+        Ok(())
+    }
+
+    /// One that nobody has agreed to yet.
+    fn new(now: Instant, local: SocketAddr, is_lite: bool) -> Result<Rtc, RtcError> {
         let epoch = Epoch { ours: now, theirs: StdInstant::now() };
         let provider = str0m::crypto::from_feature_flags();
         let mut config = str0m::Rtc::builder()
             .set_crypto_provider(std::sync::Arc::new(provider))
-            .set_ice_lite(true)
+            .set_ice_lite(is_lite)
             .clear_codecs()
             .enable_opus(true, false)
             .enable_bwe(Some(BITRATE_START));
@@ -126,15 +173,15 @@ impl Rtc {
         codecs.add_h264(108.into(), Some(109.into()), true, CONSTRAINED_BASELINE);
         let mut inner = config.build(epoch.theirs);
         inner.add_local_candidate(Candidate::host(local, "udp").map_err(error)?);
-        let answer = inner.sdp_api().accept_offer(offer).map_err(error)?;
         inner.bwe().set_desired_bitrate(BITRATE_MOST);
-        let mut rtc = Rtc {
+        Ok(Rtc {
             inner,
             epoch,
             local,
             timeout: now,
             video: None,
             audio: None,
+            offered: None,
             headers: Headers::default(),
             frames: 0,
             cutter: Cutter::new().map_err(error)?,
@@ -142,13 +189,7 @@ impl Rtc {
             outbox: VecDeque::new(),
             events: VecDeque::new(),
             is_over: false,
-        };
-        rtc.settle();
-        let answer = answer.to_sdp_string();
-        if !has_media(&answer) {
-            return Err(error("it offers neither H.264 nor Opus"));
-        }
-        Ok((rtc, answer))
+        })
     }
 
     /// Whether a datagram is for this connection.
@@ -234,7 +275,7 @@ impl Rtc {
 
     fn end(&mut self, why: &dyn fmt::Display) {
         if !core::mem::replace(&mut self.is_over, true) {
-            tracing::debug!("the connection with a browser ends: {why}");
+            tracing::debug!("a WebRTC connection ends: {why}");
             self.tell(RtcEvent::Closed);
         }
     }
@@ -259,14 +300,7 @@ impl Rtc {
     fn handle_event(&mut self, event: Event) {
         match event {
             Event::Connected => self.tell(RtcEvent::Connected),
-            Event::MediaAdded(added) => {
-                let wanted = if added.kind == MediaKind::Video { Codec::H264 } else { Codec::Opus };
-                let pt = self.inner.writer(added.mid).and_then(|writer| {
-                    writer.payload_params().find(|params| params.spec().codec == wanted).map(|params| params.pt())
-                });
-                let place = if added.kind == MediaKind::Video { &mut self.video } else { &mut self.audio };
-                *place = pt.map(|pt| (added.mid, pt));
-            }
+            Event::MediaAdded(added) => self.open(added.mid, added.kind),
             Event::MediaData(data) if Some(data.mid) == self.video.map(|(mid, _)| mid) => self.handle_picture(&data),
             Event::MediaData(data) => {
                 let first = data.time.rebase(Frequency::FORTY_EIGHT_KHZ).numer();
@@ -287,6 +321,18 @@ impl Rtc {
             Event::Closed => self.end(&"it says goodbye"),
             _ => {}
         }
+    }
+
+    /// Finds out as what pictures or sound may be sent.
+    fn open(&mut self, mid: Mid, kind: MediaKind) {
+        let (wanted, place) = match kind {
+            MediaKind::Video => (Codec::H264, &mut self.video),
+            MediaKind::Audio => (Codec::Opus, &mut self.audio),
+        };
+        let pt = self.inner.writer(mid).and_then(|writer| {
+            writer.payload_params().find(|params| params.spec().codec == wanted).map(|params| params.pt())
+        });
+        *place = pt.map(|pt| (mid, pt));
     }
 
     fn handle_picture(&mut self, data: &MediaData) {
@@ -310,5 +356,74 @@ impl Rtc {
             self.events.pop_front();
         }
         self.events.push_back(event);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    //! Goal: what is offered to a server arrives there, and what it cannot take is said. Method: an offering and an answering
+    //! connection, joined by hand, in a time that the test makes.
+    use super::*;
+    use crate::codec::opus::{Encoder, OpusConfig};
+    use crate::media::PERIOD_TIME;
+
+    fn address(port: u16) -> SocketAddr {
+        (std::net::Ipv4Addr::LOCALHOST, port).into()
+    }
+
+    /// Carries all datagrams that wait.
+    fn carry(now: Instant, ends: [(&mut Rtc, SocketAddr); 2]) {
+        let [(one, at_one), (two, at_two)] = ends;
+        for _ in 0..8 {
+            while let Some((_, datagram)) = one.poll_transmit() {
+                two.handle_datagram(now, at_one, &datagram);
+            }
+            while let Some((_, datagram)) = two.poll_transmit() {
+                one.handle_datagram(now, at_two, &datagram);
+            }
+        }
+        one.handle_timeout(now);
+        two.handle_timeout(now);
+    }
+
+    #[test]
+    fn what_is_offered_and_accepted_arrives_until_the_end() {
+        let mut now = Instant::from_millis(1_000);
+        let (here, there) = (address(1_001), address(1_002));
+        let (mut sender, offer) = Rtc::offer(now, here).unwrap();
+        let (mut server, answer) = Rtc::answer(now, &offer, there).unwrap();
+        sender.accept(&answer).unwrap();
+        assert!(sender.accept(&answer).is_err(), "an offer is answered once");
+        let (mut encoder, mut payload) = (Encoder::new(OpusConfig::default()).unwrap(), heapless::Vec::new());
+        encoder.encode(&[1_000; PERIOD], &mut payload).unwrap();
+        let (mut periods, mut is_over) = (0, false);
+        for sequence in 0..600 {
+            now += PERIOD_TIME;
+            sender.send_sound(now, &SoundPacket { sequence, captured_at: now, payload: payload.clone() });
+            carry(now, [(&mut sender, here), (&mut server, there)]);
+            while let Some(event) = server.poll_event() {
+                periods += usize::from(matches!(event, RtcEvent::Sound(_)));
+                is_over |= matches!(event, RtcEvent::Closed);
+            }
+            if sequence == 500 {
+                sender.close();
+            }
+        }
+        assert!(periods > 200, "{periods}");
+        assert!(is_over, "nobody told the server");
+    }
+
+    #[test]
+    fn answers_that_are_none_are_refused_in_words() {
+        let now = Instant::from_millis(1_000);
+        for answer in [
+            "",
+            "nonsense",
+            "v=0\r\nm=audio 0 UDP/TLS/RTP/SAVPF 111\r\nm=video 0 UDP/TLS/RTP/SAVPF 108\r\n",
+            "v=0\r\nm=audio 9 x\r\n",
+        ] {
+            let (mut sender, _) = Rtc::offer(now, address(1_001)).unwrap();
+            assert!(sender.accept(answer).unwrap_err().to_string().starts_with("no connection: "), "{answer}");
+        }
     }
 }

@@ -10,11 +10,16 @@
 //! - Holding connections open, or sending slowly: a bounded number of them, a few for each address, and seconds for a request.
 //! - Long heads and bodies, smuggled lengths: refused before they are read; see `http`.
 //! - Files of the disk: there is no path that leads to one.
+//! - Looking on (`/whep`, see `whep`) without a token, with a guessed one, a revoked one, or one of a browser's cookie: refused
+//!   before the offer is read. A page elsewhere may ask, as players do, but no browser adds a token by itself.
+//! - Ending another's session: its address has 128 random bits, and the token must be the one that began it.
+//! - Huge offers, offers that are none, thousands of sessions: as long as a body may be, refused with a reason, a few sessions
+//!   at once, and those that never connect end within seconds.
 
 use super::Certificate;
 use super::guests::Token;
 use super::http::{self, COOKIE, Request, Response, Unread};
-use super::page;
+use super::{page, whep};
 use crate::sys::wake::Wake;
 use openssl::ssl::{SslAcceptor, SslMethod, SslStream};
 use serde::Deserialize;
@@ -42,7 +47,7 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 /// Invitations that are tried in a minute, from anywhere: each has 128 secret bits, so this only keeps the log short.
 const TRIES_A_MINUTE: u32 = 10;
 
-/// What a browser wants of its handset.
+/// What a browser wants of its handset, or a viewer of the audience.
 #[derive(Debug)]
 pub enum Ask {
     /// To be let in, by an invitation.
@@ -63,6 +68,20 @@ pub enum Ask {
         /// Where the page was reached.
         local: SocketAddr,
     },
+    /// To look on, by an offer; the answer is the text that comes back.
+    View {
+        /// The session's name, which nobody can guess.
+        session: String,
+        /// SDP.
+        sdp: String,
+        /// Where it was asked.
+        local: SocketAddr,
+    },
+    /// To look on no longer.
+    Leave {
+        /// The session's name.
+        session: String,
+    },
 }
 
 /// A question, by whom, and where the answer goes.
@@ -82,6 +101,12 @@ pub enum Refused {
     Stranger,
     /// For this reason, in words.
     Because(String),
+    /// What it offers cannot be used: why, in words.
+    Unusable(String),
+    /// There is no room now, and may be soon.
+    Full,
+    /// There is no such session.
+    Gone,
 }
 
 /// What a server is made of.
@@ -101,7 +126,7 @@ pub struct Server {
     address: SocketAddr,
 }
 
-struct Shared {
+pub(super) struct Shared {
     acceptor: SslAcceptor,
     hosts: Vec<String>,
     asks: SyncSender<Asked>,
@@ -211,7 +236,8 @@ impl Shared {
         bare.parse::<IpAddr>().is_ok() || self.hosts.iter().any(|known| known == name)
     }
 
-    fn ask(&self, by: Option<Token>, ask: Ask) -> Result<String, Refused> {
+    /// Asks whoever drives the handsets.
+    pub fn ask(&self, by: Option<Token>, ask: Ask) -> Result<String, Refused> {
         let late = || Refused::Because("the station is busy; try again".into());
         let (answer, answered) = sync_channel(1);
         self.asks.try_send(Asked { by, ask, answer }).map_err(|_| late())?;
@@ -220,7 +246,7 @@ impl Shared {
     }
 }
 
-type Stream = SslStream<TcpStream>;
+pub(super) type Stream = SslStream<TcpStream>;
 
 fn serve(shared: &Shared, stream: TcpStream) -> io::Result<()> {
     stream.set_read_timeout(Some(IDLE))?;
@@ -246,12 +272,12 @@ fn serve(shared: &Shared, stream: TcpStream) -> io::Result<()> {
     }
 }
 
-fn say(stream: &mut Stream, response: &Response<'_>) -> io::Result<()> {
+pub(super) fn say(stream: &mut Stream, response: &Response<'_>) -> io::Result<()> {
     stream.write_all(&response.to_bytes())?;
     stream.flush()
 }
 
-fn plain(words: &str) -> Response<'_> {
+pub(super) fn plain(words: &str) -> Response<'_> {
     let body = words.as_bytes();
     Response { status: "200 OK", kind: "text/plain; charset=utf-8", more: "", body, is_last: true }
 }
@@ -271,6 +297,11 @@ fn misplaced(shared: &Shared, request: &Request) -> Option<&'static str> {
 }
 
 fn answer(shared: &Shared, stream: &mut Stream, request: &Request, local: SocketAddr) -> io::Result<()> {
+    if let Some(session) = whep::session(&request.path)
+        && shared.knows(&request.host)
+    {
+        return whep::answer(shared, stream, request, session, local);
+    }
     if let Some(status) = misplaced(shared, request) {
         return say(stream, &Response { status, is_last: false, ..plain("Not here, and not so.\n") });
     }
@@ -308,7 +339,8 @@ fn answer(shared: &Shared, stream: &mut Stream, request: &Request, local: Socket
 fn refuse(stream: &mut Stream, refused: &Refused) -> io::Result<()> {
     let (status, words) = match refused {
         Refused::Stranger => ("401 Unauthorized", "This browser is not known here. Ask for an invitation."),
-        Refused::Because(words) => ("409 Conflict", words.as_str()),
+        Refused::Because(words) | Refused::Unusable(words) => ("409 Conflict", words.as_str()),
+        Refused::Full | Refused::Gone => ("409 Conflict", "The station has no room."),
     };
     say(stream, &Response { status, is_last: false, ..plain(words) })
 }

@@ -20,7 +20,7 @@ use visavis::station::{
 };
 use visavis::sys::calendar::unix_ms;
 use visavis::sys::wake::Stop;
-use visavis::web::{Inviter, WEB_DIRECTORY};
+use visavis::web::{Destination, Inviter, WEB_DIRECTORY};
 
 /// Anything that comes at all comes well within this, on a machine that does much else besides.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -37,9 +37,11 @@ pub struct Door {
 
 impl Door {
     pub fn open(test: &str) -> Door {
-        let folder = std::env::temp_dir().join(format!("visavis-web-{}-{test}", std::process::id()));
-        let _ = std::fs::remove_dir_all(&folder);
-        std::fs::create_dir_all(&folder).unwrap();
+        Door::publishing(empty_folder(test), Vec::new())
+    }
+
+    /// One that sends what it sees and hears to media servers, by their names.
+    pub fn publishing(folder: PathBuf, publish: Vec<(String, Destination)>) -> Door {
         let secret = SecretKey::load_or_create(&folder, system_random).unwrap();
         let (port, key, stop) = (free_udp_port(), secret.public(), Stop::new().unwrap());
         let listen = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), free_tcp_port());
@@ -52,6 +54,7 @@ impl Door {
             station_name: NAME.into(),
             station_key: key,
             station_port: port,
+            publish,
         })
         .unwrap();
         let (one, two) = (stop.clone(), stop.clone());
@@ -172,7 +175,15 @@ fn free_udp_port() -> u16 {
     UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
 }
 
-fn free_tcp_port() -> u16 {
+/// A folder of a test's own.
+pub fn empty_folder(test: &str) -> PathBuf {
+    let folder = std::env::temp_dir().join(format!("visavis-web-{}-{test}", std::process::id()));
+    let _ = std::fs::remove_dir_all(&folder);
+    std::fs::create_dir_all(&folder).unwrap();
+    folder
+}
+
+pub fn free_tcp_port() -> u16 {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
 }
 

@@ -1,48 +1,69 @@
-//! Goal: a phone is let in, is rung, answers, sees and is seen, hears and is heard, and hangs up; and whoever was not let in gets
-//! nothing. Method: a real station with the test pattern and a tone, the page served beside it as `visavis web` does, and
-//! against it, over TLS on loopback: requests written by hand, and a real Chromium with its own false camera and microphone
-//! (`make test-web`; without VISAVIS_BROWSER the tests that need it say that they were left out). Every wait is bounded.
+//! Goal: a phone is let in, is rung, answers, sees and is seen, hears and is heard, and hangs up; players and media servers see
+//! and hear the station; and whoever was not let in gets nothing. Method: a real station with the test pattern and a tone, the page served beside it as `visavis web` does, and
+//! against it, over TLS on loopback: requests written by hand, a real Chromium with its own false camera and microphone, and
+//! aiortc as a viewer and as a media server (`make test-web`; without VISAVIS_BROWSER, or without VISAVIS_AIORTC, which is a
+//! Python that has it, the tests that need them say that they were left out). Every wait is bounded.
 
 mod browser;
 mod door;
+mod media;
 mod page;
 mod stranger;
 
+/// A test: its name, the variable without which it is left out, what it does.
+type Test = (&'static str, Option<&'static str>, fn());
+
 fn main() {
     let wanted: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
-    let has_browser = std::env::var_os("VISAVIS_BROWSER").is_some();
-    let tests: [(&str, bool, fn()); 7] = [
+    let (nothing, browser, aiortc) = (None, Some("VISAVIS_BROWSER"), Some("VISAVIS_AIORTC"));
+    let tests: [Test; 11] = [
         (
             "who_was_not_let_in_gets_the_page_and_nothing_else",
-            false,
+            nothing,
             stranger::who_was_not_let_in_gets_the_page_and_nothing_else,
         ),
-        ("a_page_elsewhere_cannot_ask_for_anything", false, stranger::a_page_elsewhere_cannot_ask_for_anything),
+        ("a_page_elsewhere_cannot_ask_for_anything", nothing, stranger::a_page_elsewhere_cannot_ask_for_anything),
         (
             "an_invitation_holds_once_and_who_is_forgotten_is_a_stranger",
-            false,
+            nothing,
             stranger::an_invitation_holds_once_and_who_is_forgotten_is_a_stranger,
         ),
         (
             "an_invitation_is_shown_on_request_and_taken_away",
-            false,
+            nothing,
             stranger::an_invitation_is_shown_on_request_and_taken_away,
         ),
-        ("slow_and_many_connections_keep_nobody_out", false, stranger::slow_and_many_connections_keep_nobody_out),
-        ("a_browser_that_is_let_in_answers_the_door", true, page::a_browser_that_is_let_in_answers_the_door),
+        ("slow_and_many_connections_keep_nobody_out", nothing, stranger::slow_and_many_connections_keep_nobody_out),
+        ("who_has_no_token_looks_at_nothing", nothing, stranger::who_has_no_token_looks_at_nothing),
+        (
+            "sessions_are_few_and_each_is_ended_by_its_own_token_alone",
+            nothing,
+            stranger::sessions_are_few_and_each_is_ended_by_its_own_token_alone,
+        ),
+        ("a_browser_that_is_let_in_answers_the_door", browser, page::a_browser_that_is_let_in_answers_the_door),
         (
             "a_browser_calls_the_station_and_is_told_when_it_hangs_up",
-            true,
+            browser,
             page::a_browser_calls_the_station_and_is_told_when_it_hangs_up,
+        ),
+        (
+            "viewers_see_and_hear_the_station_until_they_are_forgotten",
+            aiortc,
+            media::viewers_see_and_hear_the_station_until_they_are_forgotten,
+        ),
+        (
+            "a_media_server_is_published_to_again_and_again_and_told_the_end",
+            aiortc,
+            media::a_media_server_is_published_to_again_and_again_and_told_the_end,
         ),
     ];
     let (mut passed, mut ignored) = (0, 0);
-    for (name, needs_browser, test) in tests {
+    for (name, needs, test) in tests {
         if !wanted.is_empty() && !wanted.iter().any(|part| name.contains(part.as_str())) {
             continue;
         }
-        if needs_browser && !has_browser {
-            println!("test {name} ... ignored, needs a browser: make test-web");
+        if let Some(variable) = needs.filter(|variable| std::env::var_os(variable).is_none()) {
+            println!("test {name} ... ignored, without {variable}: make test-web");
             ignored += 1;
             continue;
         }

@@ -1,10 +1,14 @@
 //! Whoever was not let in, by requests written by hand. Tried: asking without and with made-up cookies, from other origins, for
-//! other hosts, for files, with other methods; invitations that are wrong, used, or guessed at; connections that are slow or many.
+//! other hosts, for files, with other methods; invitations that are wrong, used, or guessed at; connections that are slow or many;
+//! looking on without a token, with another's, with a cookie's; offers that are none or too long; and more sessions than there is
+//! room for.
 
 use crate::door::{Door, until};
 use std::io::Write;
 use visavis::identity::AddressBook;
 use visavis::panel::protocol::{Answer, Request};
+use visavis::station::admit_viewer;
+use visavis::web::Rtc;
 
 fn status(answer: &str) -> &str {
     answer.split(' ').nth(1).unwrap_or(answer)
@@ -133,4 +137,88 @@ pub fn slow_and_many_connections_keep_nobody_out() {
         .ok()
     });
     assert_eq!(status(&page), "200");
+}
+
+/// A request to look on, or about it, as a page elsewhere or a player makes it.
+fn whep(door: &Door, method: &str, path: &str, headers: &str, body: &str) -> String {
+    let (address, length) = (door.address, body.len());
+    door.exchange(&format!(
+        "{method} {path} HTTP/1.1\r\nHost: {address}\r\nOrigin: https://player.example\r\nContent-Length: {length}\r\n{headers}\r\n{body}"
+    ))
+}
+
+fn bearer(token: &str) -> String {
+    format!("Authorization: Bearer {token}\r\nContent-Type: application/sdp\r\n")
+}
+
+pub fn who_has_no_token_looks_at_nothing() {
+    let door = Door::open("tokens");
+    let token = admit_viewer(&door.folder, "recorder").unwrap();
+    assert!(admit_viewer(&door.folder, "recorder").is_err_and(|why| why.contains("already")));
+    let joined = join(&door, &door.invite(false), "phone");
+    let browser = cookie(&joined).split('=').nth(1).unwrap().trim().to_owned();
+    for wrong in [
+        "",
+        "Authorization: Basic eDp5\r\n",
+        &bearer("AAAA"),
+        &bearer(&token[1..]),
+        &bearer(&browser),
+        &cookie(&joined),
+    ] {
+        let refused = whep(&door, "POST", "/whep", wrong, "v=0");
+        assert_eq!(status(&refused), "401", "{wrong}");
+        assert!(refused.contains("WWW-Authenticate: Bearer"), "{refused}");
+        assert_eq!(status(&whep(&door, "DELETE", "/whep/AAAA", wrong, "")), "401", "{wrong}");
+    }
+    let known = bearer(&token);
+    until("known", || (status(&whep(&door, "POST", "/whep", &known, "nonsense")) == "422").then_some(()));
+    // A token for looking on opens no page.
+    assert_eq!(status(&door.post("/api/act", &format!("Cookie: __Host-visavis={token}\r\n"), "ring")), "401");
+    for (method, path, body, wanted) in [
+        ("GET", "/whep", "", "405"),
+        ("PUT", "/whep", "", "405"),
+        ("DELETE", "/whep", "", "405"),
+        ("PATCH", "/whep/AAAA", "", "405"),
+        ("POST", "/whep/AAAA", "", "405"),
+        ("DELETE", "/whep/AAAA", "", "404"),
+    ] {
+        assert_eq!(status(&whep(&door, method, path, &known, body)), wanted, "{method} {path}");
+    }
+    assert_eq!(status(&whep(&door, "POST", "/whep", &known.replace("sdp", "json"), "{}")), "415");
+    let long = format!("POST /whep HTTP/1.1\r\nHost: {}\r\n{known}Content-Length: 100000\r\n\r\n", door.address);
+    assert_eq!(status(&door.exchange(&long)), "413");
+    let rebound = door.exchange(&format!("POST /whep HTTP/1.1\r\nHost: elsewhere.example\r\n{known}\r\n"));
+    assert_eq!(status(&rebound), "421");
+    let asked = whep(&door, "OPTIONS", "/whep", "Access-Control-Request-Headers: authorization\r\n", "");
+    assert!(
+        asked.contains("Access-Control-Allow-Origin: *") && asked.contains("Authorization, Content-Type"),
+        "{asked}"
+    );
+}
+
+pub fn sessions_are_few_and_each_is_ended_by_its_own_token_alone() {
+    let door = Door::open("sessions");
+    let tokens = ["recorder", "wall"].map(|name| bearer(&admit_viewer(&door.folder, name).unwrap()));
+    until("known", || (status(&whep(&door, "POST", "/whep", &tokens[1], "nonsense")) == "422").then_some(()));
+    let (_, offer) = Rtc::offer(visavis::sys::clock::now(), "127.0.0.1:9".parse().unwrap()).unwrap();
+    let begin = |token: &str| whep(&door, "POST", "/whep", token, &offer);
+    let mut sessions = Vec::new();
+    let full = loop {
+        let begun = begin(&tokens[0]);
+        if status(&begun) != "201" {
+            break begun;
+        }
+        let place = begun.lines().find_map(|line| line.strip_prefix("Location: ")).unwrap_or_else(|| panic!("{begun}"));
+        assert!(begun.contains("Content-Type: application/sdp") && begun.contains("a=candidate:"), "{begun}");
+        sessions.push(place.to_owned());
+        assert!(sessions.len() < 20, "one token holds every place");
+    };
+    assert!(status(&full) == "503" && full.contains("Retry-After: "), "{full}");
+    assert_eq!(status(&begin(&tokens[1])), "201", "another one finds room");
+    assert_eq!(status(&whep(&door, "DELETE", &sessions[0], &tokens[1], "")), "404");
+    assert_eq!(status(&whep(&door, "DELETE", &sessions[0], &tokens[0], "")), "200");
+    assert_eq!(status(&whep(&door, "DELETE", &sessions[0], &tokens[0], "")), "404");
+    assert_eq!(status(&begin(&tokens[0])), "201");
+    // Those that never connect make room by themselves.
+    until("room again", || (status(&begin(&tokens[0])) == "201").then_some(()));
 }

@@ -2,12 +2,21 @@
 //!
 //! Each browser that was let in and has the page open has a [`Handset`]: a link to the station over loopback, a
 //! [`Call`](crate::call::Call) of its own, and WebRTC to the browser. The station knows of none of this: it has one more
-//! station in its address book, which comes when a page is opened and goes when it is closed. This process has no device.
+//! station in its address book, which comes when a page is opened and goes when it is closed. Who only looks on, by a token,
+//! is in the [`Audience`], which is one more such station. This process has no device.
 
+mod audience;
 mod handset;
+mod line;
+mod publication;
 mod status;
+mod viewers;
 
+pub use viewers::admit_viewer;
+
+use self::audience::{Audience, World};
 use self::handset::Handset;
+use self::publication::Publication;
 use super::invitation::Page;
 use super::socket::{IpVersion, Socket};
 use crate::identity::{AddressBook, Entry, PublicKey};
@@ -17,7 +26,9 @@ use crate::sys::calendar::unix_ms;
 use crate::sys::wake::{Stop, Wake};
 use crate::sys::{clock, poll};
 use crate::time::{Duration, Instant, earliest};
-use crate::web::{Ask, Certificate, Guests, Inviter, Refused, Rtc, Server, ServerConfig, WEB_DIRECTORY};
+use crate::web::{
+    Ask, Certificate, Destination, Guests, Inviter, Refused, Rtc, Server, ServerConfig, Token, WEB_DIRECTORY,
+};
 use nix::poll::{PollFd, PollFlags};
 use std::io;
 use std::net::SocketAddr;
@@ -47,6 +58,8 @@ pub struct HandsetConfig {
     pub station_key: PublicKey,
     /// Its port on this machine.
     pub station_port: u16,
+    /// Media servers that are published to, by what they are called in the address book.
+    pub publish: Vec<(String, Destination)>,
 }
 
 /// All handsets, the page's port, and the port of WebRTC.
@@ -57,9 +70,12 @@ pub struct Handsets {
     rtc_socket: Socket,
     inviter: Inviter,
     guests: Guests,
+    viewers: Guests,
     book: AddressBook,
     book_at: Instant,
     handsets: Vec<Handset>,
+    audience: Audience,
+    publications: Vec<Publication>,
 }
 
 impl Handsets {
@@ -73,7 +89,7 @@ impl Handsets {
         let host = hosts.first().map_or("visavis", String::as_str);
         let certificate = Certificate::load_or_create(&directory, host).map_err(|error| error.to_string())?;
         let inviter = Inviter::load_or_create(&directory).map_err(|error| error.to_string())?;
-        let guests = Guests::load(&directory)?;
+        let (guests, viewers) = (Guests::load(&directory)?, Guests::load_viewers(&directory)?);
         let book = AddressBook::load(&config.state).map_err(|error| error.to_string())?;
         let wake = Wake::new().map_err(|error| format!("cannot make an eventfd: {error}"))?;
         tracing::info!("the page's certificate has the SHA-256 fingerprint {}", certificate.fingerprint());
@@ -83,8 +99,25 @@ impl Handsets {
         let version = if listen.is_ipv4() { IpVersion::V4 } else { IpVersion::Both };
         let rtc_socket = Socket::bind(version, local, server.address().port()).map_err(taken)?;
         tracing::info!("the page is at https://{}", server.address());
-        let (book_at, handsets) = (clock::now(), Vec::new());
-        Ok(Handsets { config, server, wake, rtc_socket, inviter, guests, book, book_at, handsets })
+        let now = clock::now();
+        let bound = SocketAddr::new(listen.ip(), server.address().port());
+        let publish = config.publish.iter().map(|to| Publication::start(now, &config.state, to, bound, wake.clone()));
+        let publications = publish.collect::<Result<Vec<_>, _>>()?;
+        Ok(Handsets {
+            config,
+            server,
+            wake,
+            rtc_socket,
+            inviter,
+            guests,
+            viewers,
+            book,
+            // Publications may have entered it just now.
+            book_at: now,
+            handsets: Vec::new(),
+            audience: Audience::default(),
+            publications,
+        })
     }
 
     /// The net loop: returns when `stop` is asked for.
@@ -112,11 +145,21 @@ impl Handsets {
                 }
                 stays
             });
+            let world = World { config: &self.config, viewers: &self.viewers, book: &self.book };
+            for publication in &mut self.publications {
+                publication.turn(now, &world, &mut self.audience);
+            }
+            self.audience.turn(now, &world, &mut self.rtc_socket);
             self.wait(stop)?;
         }
+        let leave = |publication: &mut Publication| publication.leave(&mut self.audience, &mut self.rtc_socket);
+        let leaving: Vec<_> = self.publications.iter_mut().filter_map(leave).collect();
+        self.audience.leave(clock::now(), &mut self.rtc_socket);
         for handset in &mut self.handsets {
             handset.leave(clock::now(), &mut self.rtc_socket);
         }
+        // Bounded, by what any server may take; and one that panics is said already.
+        leaving.into_iter().for_each(|thread| drop(thread.join()));
         Ok(())
     }
 
@@ -128,14 +171,18 @@ impl Handsets {
             // What is for nobody is a stranger's, or of a connection that is over.
             if let Some(handset) = self.handsets.iter_mut().find(|handset| handset.accepts(now, from, datagram)) {
                 handset.handle_browser_datagram(now, from, datagram);
+            } else {
+                self.audience.handle_datagram(now, from, datagram);
             }
         }
     }
 
     fn wait(&self, stop: &Stop) -> io::Result<()> {
         let until = self.handsets.iter().map(Handset::poll_timeout).fold(Some(self.book_at), earliest);
+        let until = self.publications.iter().map(Publication::poll_timeout).fold(until, earliest);
+        let until = earliest(until, self.audience.poll_timeout());
         let own = [stop.as_fd(), self.wake.as_fd(), self.rtc_socket.as_fd()];
-        let all = own.into_iter().chain(self.handsets.iter().map(Handset::as_fd));
+        let all = own.into_iter().chain(self.handsets.iter().map(Handset::as_fd)).chain(self.audience.as_fd());
         let mut fds: Vec<_> = all.map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
         poll::wait(&mut fds, until)
     }
@@ -147,10 +194,13 @@ impl Handsets {
         }
         self.book_at = now + BOOK_AGAIN;
         match AddressBook::load(&self.config.state) {
+            Ok(book) if book == self.book => return,
             Ok(book) => self.book = book,
             Err(error) => return tracing::debug!("the address book cannot be read now: {error}"),
         }
+        self.look_at_viewers();
         let book = &self.book;
+        self.audience.follow_book(book, &mut self.rtc_socket);
         match self.guests.retain(|key| book.by_key(key).is_some()) {
             Ok(true) => tracing::info!("a browser was forgotten"),
             Ok(false) => {}
@@ -168,10 +218,59 @@ impl Handsets {
         });
     }
 
-    fn answer(&mut self, now: Instant, by: Option<&crate::web::Token>, ask: Ask) -> Result<String, Refused> {
-        if let Ask::Join { invitation, name } = ask {
-            return self.join(&invitation, &name).map_err(Refused::Because);
+    /// Tokens are made beside this process: the station has to know of a new one, too.
+    fn look_at_viewers(&mut self) {
+        match Guests::load_viewers(&self.config.state.join(WEB_DIRECTORY)) {
+            Ok(viewers) => {
+                let is_new = viewers.keys().any(|key| self.viewers.by_key(key).is_none());
+                self.viewers = viewers;
+                if is_new {
+                    self.tell_station();
+                }
+            }
+            Err(error) => tracing::debug!("{error}"),
         }
+    }
+
+    fn answer(&mut self, now: Instant, by: Option<&Token>, ask: Ask) -> Result<String, Refused> {
+        match ask {
+            Ask::Join { invitation, name } => self.join(&invitation, &name).map_err(Refused::Because),
+            Ask::View { session, sdp, local } => self.view(now, by, session, &sdp, local),
+            Ask::Leave { session } => {
+                let key = self.viewer(by)?;
+                let is_over = self.audience.dismiss(&session, &key, &mut self.rtc_socket);
+                is_over.then(String::new).ok_or(Refused::Gone)
+            }
+            ask => self.answer_browser(now, by, ask),
+        }
+    }
+
+    /// Whose token this is, of those who may look on.
+    fn viewer(&self, by: Option<&Token>) -> Result<PublicKey, Refused> {
+        let viewer = by.and_then(|token| self.viewers.known(token)).ok_or(Refused::Stranger)?;
+        let may = |entry: &&Entry| entry.rights.monitor;
+        self.book.by_key(&viewer.key).filter(may).map(|entry| entry.key).ok_or(Refused::Stranger)
+    }
+
+    fn view(
+        &mut self,
+        now: Instant,
+        by: Option<&Token>,
+        session: String,
+        sdp: &str,
+        local: SocketAddr,
+    ) -> Result<String, Refused> {
+        let key = self.viewer(by)?;
+        if !self.audience.has_room(&key) {
+            return Err(Refused::Full);
+        }
+        let local = SocketAddr::new(local.ip(), self.server.address().port());
+        let (rtc, answer) = Rtc::answer(now, sdp, local).map_err(|error| Refused::Unusable(error.to_string()))?;
+        self.audience.admit(now, session, key, rtc);
+        Ok(answer)
+    }
+
+    fn answer_browser(&mut self, now: Instant, by: Option<&Token>, ask: Ask) -> Result<String, Refused> {
         let guest = by.and_then(|token| self.guests.known(token)).ok_or(Refused::Stranger)?;
         let entry = self.book.by_key(&guest.key).ok_or(Refused::Stranger)?;
         let because = |words: String| Refused::Because(words);
@@ -195,7 +294,8 @@ impl Handsets {
                 handset.connect(now, rtc, &mut self.rtc_socket);
                 return Ok(answer);
             }
-            Ask::Join { .. } => {}
+            // Answered already.
+            Ask::Join { .. } | Ask::View { .. } | Ask::Leave { .. } => {}
         }
         Ok(String::new())
     }
@@ -219,6 +319,8 @@ impl Handsets {
             }
         };
         self.book = AddressBook::load(&self.config.state).map_err(|error| error.to_string())?;
+        // It may have other new entries, too, which are looked for only where the book is another.
+        self.look_at_viewers();
         tracing::info!(peer = name, "{name} was let in by an invitation");
         self.tell_station();
         Ok(cookie)
@@ -232,7 +334,7 @@ impl Handsets {
         match told {
             Ok(Answer::Done) => {}
             Ok(other) => tracing::warn!("the station does not look at its address book: {other:?}"),
-            Err(why) => tracing::warn!("the station is not told of the new browser: {why}"),
+            Err(why) => tracing::warn!("the station is not told who is new: {why}"),
         }
     }
 }
