@@ -1,6 +1,7 @@
 //! What a station can be short of: room on its disk, memory, descriptors, and the processor.
 
 use crate::Outcome;
+use crate::call::PATIENCE;
 use crate::command::{Background, run, start};
 use crate::station::PROGRAM;
 use std::fs;
@@ -80,15 +81,16 @@ impl MemoryGroup {
 
     /// A program that belongs to it, and ten times a second reads more of a file than the group has room for: the kernel
     /// keeps what is read, and so has to take back again and again what it can, from everybody in the group.
-    pub fn press(&self) -> Outcome<Background> {
+    pub fn press(&self) -> Outcome<Press> {
         // At the end of the program's file are its symbols, which nobody else has read.
         const BLOCK: u64 = 64 << 10;
         const BLOCKS: u64 = 64;
         let skipped = (fs::metadata(PROGRAM)?.len() / BLOCK).checked_sub(BLOCKS).ok_or("the program is too small")?;
         let read = format!("dd if={PROGRAM} of=/dev/null bs={BLOCK} count={BLOCKS} skip={skipped} status=none");
         let script = format!("/run/{}.press", self.folder.rsplit('/').next().unwrap_or_default());
-        fs::write(&script, format!("while {read}; do busybox usleep 100000; done\n"))?;
-        self.around(|| start(&format!("busybox sh {script}")))
+        fs::write(&script, format!("while [ -e {script} ] && {read}; do busybox usleep 100000; done\n"))?;
+        let program = self.around(|| start(&format!("busybox sh {script}")))?;
+        Ok(Press { program, script })
     }
 
     /// The most that it ever had, in bytes.
@@ -105,6 +107,22 @@ impl MemoryGroup {
         let text = fs::read_to_string(format!("{}/{file}", self.folder))?;
         let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
         Ok(value.ok_or_else(|| format!("{file} has no {name}"))?.parse()?)
+    }
+}
+
+/// A program that wants all the room that its group has.
+#[derive(Debug)]
+pub struct Press {
+    program: Background,
+    /// It goes on for as long as this is there.
+    script: String,
+}
+
+impl Press {
+    /// Ends it, by itself: a process that is killed while it forks makes this kernel fault in `exit_mmap`.
+    pub fn finish(self) -> Outcome {
+        fs::remove_file(&self.script)?;
+        self.program.finish("the press's end", PATIENCE)
     }
 }
 

@@ -120,7 +120,7 @@ fn the_group_is_at_its_bound(pair: &mut Pair, group: &MemoryGroup) -> Outcome {
         (group.events().ok()?.0 >= reached_before + REACHED_LEAST).then_some(())
     })?;
     pair.must_go_on()?;
-    drop(press);
+    press.finish()?;
     let (reached, killed) = group.events()?;
     println!(
         "the memory's bound was reached {} times, at most {} bytes were had",
