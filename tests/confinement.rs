@@ -3,9 +3,13 @@
 //! logs and publishes is what is waited for. Where the kernel has no Landlock, the program says so, and what would be
 //! denied is left out.
 
+#[path = "shared/scratch.rs"]
+mod scratch;
+
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use scratch::Scratch;
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::net::{Ipv4Addr, UdpSocket};
@@ -20,24 +24,6 @@ use visavis::panel::protocol::{Answer, Request};
 const PROGRAM: &str = env!("CARGO_BIN_EXE_visavis");
 /// Anything that comes at all comes well within this, on a machine that does much else besides.
 const PATIENCE: Duration = Duration::from_secs(60);
-
-/// A folder of a test's own, removed when it ends.
-struct Scratch(PathBuf);
-
-impl Scratch {
-    fn new(name: &str) -> Scratch {
-        let path = std::env::temp_dir().join(format!("visavis-confinement-{}-{name}", std::process::id()));
-        let _ = fs::remove_dir_all(&path);
-        fs::create_dir_all(&path).unwrap();
-        Scratch(path)
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
 
 /// The lines of a stream, as they come.
 fn lines(stream: impl Read + Send + 'static) -> Receiver<String> {

@@ -3,6 +3,9 @@
 //! in the place of `rpicam-vid`, found by PATH, is this test program under that name, which writes what `rpicam-vid` writes,
 //! and fails as it is told by its environment. What the station logs is what is waited for.
 
+#[path = "shared/serial.rs"]
+mod serial;
+
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::fs;
@@ -35,19 +38,7 @@ fn main() -> ExitCode {
             Err(_) => ExitCode::from(1),
         };
     }
-    let filters: Vec<_> = arguments[1..].iter().filter(|argument| !argument.starts_with('-')).collect();
-    for (name, test) in TESTS {
-        if !filters.is_empty() && !filters.iter().any(|filter| name.contains(filter.as_str())) {
-            continue;
-        }
-        if arguments.iter().any(|argument| argument == "--list") {
-            println!("{name}: test");
-            continue;
-        }
-        // Whatever fails panics, and so ends the program with a status of its own.
-        test();
-        println!("test {name} ... ok");
-    }
+    serial::run(&TESTS.map(|(name, test)| (name, None, test)), "");
     ExitCode::SUCCESS
 }
 

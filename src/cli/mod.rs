@@ -12,6 +12,7 @@ mod ctl;
 mod demo;
 mod devices;
 mod doctor;
+mod interruptible;
 mod latency;
 mod log;
 mod logging;

@@ -1,15 +1,11 @@
 //! `visavis mqtt`: the station in the house's own automation.
 
 use super::ctl::SocketArg;
+use super::interruptible::Interruptible;
 use super::{Failure, machine_name};
 use crate::config::{CONFIG_FILE, Config};
 use crate::panel::client::client_paths;
 use crate::station::Bridge;
-use crate::sys::poll;
-use crate::sys::tty;
-use crate::sys::wake::Stop;
-use nix::poll::{PollFd, PollFlags};
-use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -30,19 +26,6 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let missing = "[mqtt] broker is not set: write broker = \"mqtt://HOST\" there";
     let bridge = bridge.ok_or_else(|| Failure::config(format!("{}: {missing}", args.config.display())))?;
     let bridge = Bridge::start(bridge).map_err(|error| Failure::io("start", &error))?;
-    let stop = Stop::new().map_err(|e| Failure::io("make an eventfd", &e))?;
-    let ended = Stop::new().map_err(|e| Failure::io("make an eventfd", &e))?;
-    let interrupts = tty::interrupts().map_err(|e| Failure::io("take over signals", &e))?;
-    let done = std::thread::scope(|scope| {
-        scope.spawn(|| {
-            let mut fds = [interrupts.as_fd(), ended.as_fd()].map(|fd| PollFd::new(fd, PollFlags::POLLIN));
-            // Without a wait there is nothing better to do than to end.
-            let _ = poll::wait(&mut fds, None);
-            stop.stop();
-        });
-        let done = bridge.run(&stop);
-        ended.stop();
-        done
-    });
+    let done = Interruptible::new()?.run(|stop| bridge.run(stop));
     done.map(|()| ExitCode::SUCCESS).map_err(|error| Failure::io("wait (ppoll)", &error))
 }

@@ -2,6 +2,7 @@
 
 use super::chat::first_camera;
 use super::ctl::SocketArg;
+use super::interruptible::Interruptible;
 use super::state::State;
 use super::{EX_SOFTWARE, EX_TEMPFAIL, Failure, machine_name};
 use crate::config::{CONFIG_FILE, Config, Surroundings};
@@ -9,11 +10,6 @@ use crate::identity::{SecretKey, system_random};
 use crate::panel::client::server_path;
 use crate::station::{Config as StationConfig, Halt, Intercom, PortConfig, confine};
 use crate::sys::notify::Notify;
-use crate::sys::poll;
-use crate::sys::tty;
-use crate::sys::wake::Stop;
-use nix::poll::{PollFd, PollFlags};
-use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -51,27 +47,14 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
         media: config.media(first_camera),
         snapshot: None,
     };
-    let stop = Stop::new().map_err(|e| Failure::io("make an eventfd", &e))?;
-    let interrupts = tty::interrupts().map_err(|e| Failure::io("take over signals", &e))?;
+    let interruptible = Interruptible::new()?;
     let settings = config.intercom(&around);
     confine(&station, Some(&settings), std::env::var_os("HOME").as_deref().map(Path::new));
     let mut intercom = Intercom::start(station, settings).map_err(Failure::config)?;
     if let Some(manager) = Notify::from_environment(|name| std::env::var_os(name)) {
         intercom.report_to(manager);
     }
-    let ended = Stop::new().map_err(|e| Failure::io("make an eventfd", &e))?;
-    let done = std::thread::scope(|scope| {
-        scope.spawn(|| {
-            let mut fds = [interrupts.as_fd(), ended.as_fd()].map(|fd| PollFd::new(fd, PollFlags::POLLIN));
-            // Without a wait there is nothing better to do than to end.
-            let _ = poll::wait(&mut fds, None);
-            stop.stop();
-        });
-        let done = intercom.run(&stop);
-        ended.stop();
-        done
-    });
-    done.map_err(|halt| {
+    interruptible.run(|stop| intercom.run(stop)).map_err(|halt| {
         let status = if matches!(halt, Halt::Bug(_)) { EX_SOFTWARE } else { EX_TEMPFAIL };
         Failure { status, message: halt.to_string() }
     })?;

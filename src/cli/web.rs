@@ -1,20 +1,16 @@
 //! `visavis web`: the page for phones and laptops, and invitations to it.
 
 use super::ctl::SocketArg;
+use super::interruptible::Interruptible;
 use super::state::State;
 use super::{EX_IOERR, Failure, machine_name, print};
 use crate::config::{CONFIG_FILE, Config};
 use crate::identity::{Rights, SecretKey, system_random};
 use crate::panel::client::client_paths;
 use crate::station::{HandsetConfig, Handsets, Invited, Page, admit_viewer};
-use crate::sys::poll;
-use crate::sys::tty;
-use crate::sys::wake::Stop;
 use crate::web::INVITATION_LIFE;
 use clap::Subcommand;
-use nix::poll::{PollFd, PollFlags};
 use std::fmt::Write as _;
-use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -86,21 +82,9 @@ pub(super) fn run(args: Args) -> Result<ExitCode, Failure> {
 }
 
 fn serve(config: HandsetConfig) -> Result<ExitCode, Failure> {
-    let stop = Stop::new().map_err(|e| Failure::io("make an eventfd", &e))?;
-    let ended = Stop::new().map_err(|e| Failure::io("make an eventfd", &e))?;
-    let interrupts = tty::interrupts().map_err(|e| Failure::io("take over signals", &e))?;
+    let interruptible = Interruptible::new()?;
     let handsets = Handsets::start(config).map_err(Failure::config)?;
-    let done = std::thread::scope(|scope| {
-        scope.spawn(|| {
-            let mut fds = [interrupts.as_fd(), ended.as_fd()].map(|fd| PollFd::new(fd, PollFlags::POLLIN));
-            // Without a wait there is nothing better to do than to end.
-            let _ = poll::wait(&mut fds, None);
-            stop.stop();
-        });
-        let done = handsets.run(&stop);
-        ended.stop();
-        done
-    });
+    let done = interruptible.run(|stop| handsets.run(stop));
     done.map(|()| ExitCode::SUCCESS).map_err(|error| Failure::io("wait (ppoll)", &error))
 }
 

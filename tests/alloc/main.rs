@@ -10,6 +10,8 @@ mod codec;
 mod counting;
 mod flow;
 mod present;
+#[path = "../shared/serial.rs"]
+mod serial;
 #[allow(dead_code, reason = "other tests want the rest of it")]
 #[path = "../../src/device/file/specimen.rs"]
 mod specimen;
@@ -33,21 +35,7 @@ const TESTS: [(&str, fn()); 10] = [
 ];
 
 fn main() {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    // The harness's own flags mean nothing here, but for the one by which programs ask what there is.
-    let filters: Vec<_> = arguments.iter().filter(|argument| !argument.starts_with('-')).collect();
-    for (name, test) in TESTS {
-        if !filters.is_empty() && !filters.iter().any(|filter| name.contains(filter.as_str())) {
-            continue;
-        }
-        if arguments.iter().any(|argument| argument == "--list") {
-            println!("{name}: test");
-            continue;
-        }
-        // Whatever fails panics, and so ends the program with a status of its own.
-        test();
-        println!("test {name} ... ok");
-    }
+    serial::run(&TESTS.map(|(name, test)| (name, None, test)), "");
 }
 
 fn the_allocator_counts() {

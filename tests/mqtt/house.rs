@@ -28,24 +28,6 @@ pub fn until<T>(what: &str, mut is_it: impl FnMut() -> Option<T>) -> T {
     }
 }
 
-/// A folder of a test's own, removed when it ends.
-pub struct Scratch(pub PathBuf);
-
-impl Scratch {
-    pub fn new(name: &str) -> Scratch {
-        let path = std::env::temp_dir().join(format!("visavis-mqtt-{}-{name}", std::process::id()));
-        let _ = fs::remove_dir_all(&path);
-        fs::create_dir_all(&path).unwrap();
-        Scratch(path)
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
-
 /// A process of the program, with what it logs.
 pub struct Running {
     child: Child,

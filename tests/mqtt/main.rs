@@ -8,30 +8,23 @@
 mod broker;
 mod house;
 mod scenes;
+#[path = "../shared/scratch.rs"]
+mod scratch;
+#[path = "../shared/serial.rs"]
+mod serial;
 
 fn main() {
-    let wanted: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
-    let has_broker = std::env::var_os("VISAVIS_BROKER").is_some();
-    let tests: [(&str, fn()); 5] = [
-        ("a_ring_is_told_with_its_picture_and_answered", scenes::a_ring_is_told_with_its_picture_and_answered),
-        ("the_door_opens_on_a_fresh_word_alone", scenes::the_door_opens_on_a_fresh_word_alone),
-        ("a_door_that_is_not_released_stays_shut", scenes::a_door_that_is_not_released_stays_shut),
-        ("what_becomes_of_the_broker_or_the_bridge_is_seen", scenes::what_becomes_of_the_broker_or_the_bridge_is_seen),
-        ("who_the_broker_is_and_who_we_are_is_proved", scenes::who_the_broker_is_and_who_we_are_is_proved),
+    let broker = Some("VISAVIS_BROKER");
+    let tests: [serial::Test; 5] = [
+        ("a_ring_is_told_with_its_picture_and_answered", broker, scenes::a_ring_is_told_with_its_picture_and_answered),
+        ("the_door_opens_on_a_fresh_word_alone", broker, scenes::the_door_opens_on_a_fresh_word_alone),
+        ("a_door_that_is_not_released_stays_shut", broker, scenes::a_door_that_is_not_released_stays_shut),
+        (
+            "what_becomes_of_the_broker_or_the_bridge_is_seen",
+            broker,
+            scenes::what_becomes_of_the_broker_or_the_bridge_is_seen,
+        ),
+        ("who_the_broker_is_and_who_we_are_is_proved", broker, scenes::who_the_broker_is_and_who_we_are_is_proved),
     ];
-    let (mut passed, mut ignored) = (0, 0);
-    for (name, test) in tests {
-        if !wanted.is_empty() && !wanted.iter().any(|part| name.contains(part.as_str())) {
-            continue;
-        }
-        if !has_broker {
-            println!("test {name} ... ignored, needs a broker: make test-mqtt");
-            ignored += 1;
-            continue;
-        }
-        test();
-        println!("test {name} ... ok");
-        passed += 1;
-    }
-    println!("\ntest result: ok. {passed} passed; 0 failed; {ignored} ignored");
+    serial::run(&tests, "make test-mqtt");
 }

@@ -1,7 +1,8 @@
 //! What a house's automation meets.
 
 use crate::broker::Broker;
-use crate::house::{Scratch, Station, pair, until};
+use crate::house::{Station, pair, until};
+use crate::scratch::Scratch;
 use openssl::asn1::Asn1Time;
 use openssl::bn::BigNum;
 use openssl::hash::MessageDigest;

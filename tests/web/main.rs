@@ -8,15 +8,13 @@ mod browser;
 mod door;
 mod media;
 mod page;
+#[path = "../shared/serial.rs"]
+mod serial;
 mod stranger;
 
-/// A test: its name, the variable without which it is left out, what it does.
-type Test = (&'static str, Option<&'static str>, fn());
-
 fn main() {
-    let wanted: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
     let (nothing, browser, aiortc) = (None, Some("VISAVIS_BROWSER"), Some("VISAVIS_AIORTC"));
-    let tests: [Test; 11] = [
+    let tests: [serial::Test; 11] = [
         (
             "who_was_not_let_in_gets_the_page_and_nothing_else",
             nothing,
@@ -57,19 +55,5 @@ fn main() {
             media::a_media_server_is_published_to_again_and_again_and_told_the_end,
         ),
     ];
-    let (mut passed, mut ignored) = (0, 0);
-    for (name, needs, test) in tests {
-        if !wanted.is_empty() && !wanted.iter().any(|part| name.contains(part.as_str())) {
-            continue;
-        }
-        if let Some(variable) = needs.filter(|variable| std::env::var_os(variable).is_none()) {
-            println!("test {name} ... ignored, without {variable}: make test-web");
-            ignored += 1;
-            continue;
-        }
-        test();
-        println!("test {name} ... ok");
-        passed += 1;
-    }
-    println!("\ntest result: ok. {passed} passed; 0 failed; {ignored} ignored");
+    serial::run(&tests, "make test-web");
 }
