@@ -100,10 +100,18 @@ impl Stage {
             if !self.ports.knobs.probing.is_on() {
                 self.listener = None;
             }
-            while let Some(near) = self.ports.near.take() {
+            let mut handled = 0;
+            while handled < QUEUE
+                && let Some(near) = self.ports.near.take()
+            {
                 self.handle(&near);
+                handled += 1;
             }
             self.note();
+            if handled == QUEUE {
+                // More may have come meanwhile, for ever, where a period takes longer than it lasts: it turns all the same.
+                continue;
+            }
             let fds = [self.context.stop.as_fd(), self.context.bell.as_fd(), self.ports.wake.as_fd()];
             if let Err(error) = poll::wait(&mut fds.map(|fd| PollFd::new(fd, PollFlags::POLLIN)), None) {
                 // Only without memory for the poll itself; ending lets the supervisor begin anew.
