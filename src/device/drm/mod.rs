@@ -4,7 +4,7 @@
 //! at the next vblank, without waiting; the kernel's event says when it was seen, on CLOCK_MONOTONIC.
 //!
 //! **The display hardware does what it can.** A hardware decoder's own buffer is read where it lies
-//! ([`Drm::show_in_place`]), if a plane takes its format; it is held until another picture is seen in its place. Where a
+//! ([`Drm::scan_out`]), if a plane takes its format; it is held until another picture is seen in its place. Where a
 //! plane takes a picture's format, but the picture is in memory of ours, the buffer is a copy of it and the plane scales
 //! it; else it is scaled and converted on the way. What a plane takes, the driver is asked before (a commit that only
 //! tests); where it takes a picture and then fails to show it, the next way is taken for the same picture, and for as long
