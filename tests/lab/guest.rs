@@ -99,12 +99,12 @@ fn boot() -> Outcome<Order> {
     Ok(order)
 }
 
-/// What is printed goes to console 1, and so to `output.log` on the host.
+/// What is printed goes to console 2, and so to `output.log` on the host.
 fn use_console() -> Outcome {
-    let console = fs::OpenOptions::new().write(true).open("/dev/tty1")?;
+    let console = fs::OpenOptions::new().write(true).open("/dev/tty2")?;
     nix::unistd::dup2_stdout(&console)?;
     nix::unistd::dup2_stderr(&console)?;
-    run("stty -F /dev/tty1 -opost").map(drop)
+    run("stty -F /dev/tty2 -opost").map(drop)
 }
 
 /// The root so far is the host's, read-only. A layer in memory goes over it, and becomes the root.

@@ -74,7 +74,8 @@ fn start(kernel: &Path, run: &Path) -> Outcome<Child> {
     // A session of its own, since the host's scheduler shares its time out by sessions first; and right of way over other
     // work, where this user may have it: what plays here is in real time, as a build is not.
     let child = Command::new("setsid")
-        // Console 0 is the kernel's, console 1 what the scenario prints; each a file, that holds all up to a crash.
+        // Console 0 is the kernel's, console 2 what the scenario prints; each a file, that holds all up to a crash. Console 1
+        // has a login prompt now and then, and who begins one hangs up on everybody who writes there.
         .args(["/bin/bash", "-c"])
         .arg(
             "cd \"$0\" || exit; (echo -10 >/proc/self/autogroup) 2>/dev/null
@@ -83,7 +84,7 @@ fn start(kernel: &Path, run: &Path) -> Outcome<Child> {
         .arg(run)
         .arg(kernel.join("linux.uml"))
         .args([MEMORY, "root=/dev/root", "rootfstype=hostfs", "rootflags=/", "ro", "quiet", "panic=-1"])
-        .args(["console=tty0", "con=null", "con0=null,fd:3", "con1=null,fd:4"])
+        .args(["console=tty0", "con=null", "con0=null,fd:3", "con1=null,fd:4", "con2=null,fd:4"])
         // Words that the kernel does not know become the first process's environment.
         .arg("PATH=/usr/sbin:/usr/bin:/sbin:/bin")
         .args([at("uml_dir", run) + "/", at("init", &run.join("init"))])
